@@ -1,0 +1,58 @@
+# Everything runs from .venv, which is built from requirements-dev.lock and rebuilt when that changes.
+
+PYTHON ?= python3
+UV ?= uv
+VENV := .venv
+READY := $(VENV)/.ready
+RUN := $(VENV)/bin/python -m
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+.PHONY: help demo up test check lint format-check types lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Run every shipped agent on a one-machine stack, then stop (LIVE=1: the real API)
+	@$(RUN) local demo $(if $(filter 1,$(LIVE)),--live)
+
+up: $(READY) ## Start the one-machine stack and keep it up; Ctrl-C drains it
+	@$(RUN) local up
+
+test: lint types ## Lint, type-check and run the whole test suite
+	@$(RUN) pytest -q
+
+check: lint format-check types ## Lint, formatting and types, without the tests
+
+lint: $(READY)
+	@$(RUN) ruff check --quiet .
+
+format-check: $(READY)
+	@$(RUN) ruff format --check --quiet .
+
+types: $(READY)
+	@$(RUN) mypy --no-error-summary
+
+lock: ## Lock the requirements again (needs uv); keeps what need not change
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
+	@$(LOCK) requirements.txt -o requirements.lock
+	@$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+
+LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+clean: ## Remove .venv and every cache
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Written last, so an install that fails or is interrupted is done again from the start.
+$(READY): requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1 || true)." >&2; \
+		echo "Name another one: make $(or $(MAKECMDGOALS),demo) PYTHON=python3.13" >&2; exit 1; }
+	@echo "Setting up $(VENV) from requirements-dev.lock ..."
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,31 @@
+"""Pieces of the OpenAPI document that several endpoints share."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.problems import ProblemDocument
+
+_SAID = {
+    400: "The body is no JSON, or a cursor is not an id.",
+    401: "No key, or one that is not known.",
+    404: "There is no such thing, or it is not yours.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
+    422: "The request cannot be meant; `errors` names each field.",
+    429: "Too much is waiting already; come back after `Retry-After` seconds.",
+    503: "Redis is not available, or this server is about to stop; repeat it, safely with an Idempotency-Key.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an endpoint for its errors."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    return {status: {"description": _SAID[status], "content": content, "model": ProblemDocument} for status in statuses}
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """The `requestBody` of an endpoint that reads its body itself."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

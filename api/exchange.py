@@ -1,0 +1,65 @@
+"""What is true of every exchange: a request id, no caching, a measured duration, never a bare error."""
+
+import re
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from api.problems import Code, Problem
+from shared import clock, ids, log, metrics
+from shared.errors import StoreUnavailable
+
+logger = log.get(__name__)
+
+_SAFE = re.compile(r"[A-Za-z0-9_.:\-]{1,128}\Z")
+
+
+class Exchange:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _SAFE.match(given) else ids.new_request_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = clock.monotonic(), 0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        with bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_on)
+            except Exception as error:
+                if status:  # the answer has begun; all that is left is to cut it off
+                    raise
+                await _problem(error).response(instance=scope["path"], request_id=request_id)(scope, receive, send_on)
+            finally:
+                route: Any = scope.get("route")
+                path = getattr(route, "path", "none")
+                metrics.HTTP_SECONDS.labels(scope["method"], path, status).observe(clock.monotonic() - started)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, StoreUnavailable):
+        return store_unavailable()
+    logger.exception("request_failed", error=type(error).__name__)
+    return Problem(Code.INTERNAL_ERROR, "Something went wrong here; quote the request_id when you report it.")
+
+
+def store_unavailable() -> Problem:
+    detail = "The job store is not available; repeat the request, with an Idempotency-Key so that it counts once."
+    return Problem(Code.STORE_UNAVAILABLE, detail, headers={"Retry-After": "2"})

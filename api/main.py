@@ -1,0 +1,66 @@
+"""The api process: settings, application, one subscription, and an orderly end."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+
+import uvloop
+
+from api.app import create_app
+from api.parts import Parts
+from shared import keys, log
+from shared.errors import SettingsError
+from shared.http_server import server
+from shared.listener import listen
+from shared.redis_client import connect
+from shared.settings import Settings, load
+
+logger = log.get(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m api", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--check", action="store_true", help="check the settings, then exit")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load("api")
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.check:
+        print("settings are good")
+        return 0
+    log.configure()
+    return uvloop.run(run(settings))
+
+
+async def run(settings: Settings) -> int:
+    """Serves until SIGTERM or SIGINT; open requests are answered first."""
+    redis = connect(settings.redis.url.get_secret_value())
+    parts = Parts(settings, redis)
+    http = server(
+        create_app(parts),
+        host=settings.api.host,
+        port=settings.api.port,
+        on_up=lambda url: logger.info("api_up", url=url),
+    )
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    following = asyncio.create_task(listen(redis, keys.CHANGES, parts.followers.changed, parts.followers.look_again))
+    serving = asyncio.create_task(http.serve())
+    await asyncio.wait([asyncio.create_task(stop.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
+    failed = not stop.is_set()
+    parts.draining = True
+    parts.followers.close()
+    http.should_exit = True
+    await serving
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+    await redis.aclose(close_connection_pool=True)
+    logger.info("stopped")
+    return 1 if failed else 0

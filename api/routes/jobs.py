@@ -1,0 +1,221 @@
+"""`/v1/jobs`: submit, read, list, cancel."""
+
+import asyncio
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api import presenter, schemas
+from api.admission import Repeated
+from api.body import read_json
+from api.documents import errors, json_body
+from api.parts import Parts, PartsOf, TenantOf
+from api.problems import Code, FieldError, Problem, invalid
+from shared import clock, ids
+from shared.inspector import JobFilter, Sighting
+from shared.job import Status
+from shared.tracing import current_traceparent
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+LONGEST_WAIT_SECONDS = 60
+_PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=schemas.JobResource,
+    responses=errors(400, 401, 413, 415, 422, 429, 503)
+    | {200: {"model": schemas.JobResource, "description": "It ended within the time of Prefer: wait."}},
+    openapi_extra=json_body(schemas.JobRequest),
+    summary="Submit a job",
+)
+async def submit(
+    request: Request,
+    parts: PartsOf,
+    tenant: TenantOf,
+    idempotency_key: Annotated[str | None, Header(description="1-255 of A-Z a-z 0-9 _ . : -")] = None,
+    prefer: Annotated[
+        str | None, Header(description="wait=N: answer when the job ended, after N seconds at most")
+    ] = None,
+) -> Response:
+    """Takes the job and answers 202 once it cannot be lost any more; poll the address in `Location`."""
+    if parts.draining:
+        raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
+    body = await read_json(request, max_bytes=parts.settings.api.max_body_bytes)
+    admitted = await parts.admission.submit(
+        schemas.parse_job_request(body),
+        body,
+        tenant=tenant,
+        idempotency_key=idempotency_key,
+        traceparent=current_traceparent(request.headers.get("traceparent")),
+    )
+    headers = {}
+    if isinstance(admitted, Repeated):
+        sighting = await _find(parts, admitted.job_id, tenant)
+        headers["Idempotency-Replayed"] = "true"
+    else:
+        sighting = admitted.sighting
+    wish = _PREFER_WAIT.search(prefer or "")
+    if wish:
+        headers["Preference-Applied"] = f"wait={min(int(wish[1]), LONGEST_WAIT_SECONDS)}"
+        sighting = await _until_finished(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
+    seconds = presenter.seconds_until_worth_asking(sighting)
+    headers |= {"Location": f"/v1/jobs/{sighting.job.id}"}
+    headers |= parts.admission.rate_limit_headers(sighting.queue.waiting, seconds)
+    return _job_response(sighting, status=200 if wish and sighting.job.finished else 202, headers=headers)
+
+
+@router.get(
+    "/{job_id}",
+    response_model=schemas.JobResource,
+    responses=errors(401, 404, 422, 503)
+    | {304: {"description": "Nothing changed since the revision in If-None-Match."}},
+    summary="Read a job",
+)
+async def read(
+    job_id: str,
+    parts: PartsOf,
+    tenant: TenantOf,
+    wait: Annotated[
+        float, Query(ge=0, description="Answer at the next change, after so many seconds at most (60)")
+    ] = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The job as it is now, or with `wait` as it is at its next change."""
+    seconds = min(wait, LONGEST_WAIT_SECONDS)
+    with parts.followers.follow(job_id) as change:
+        sighting = await _find(parts, job_id, tenant)
+        seen = _matches(if_none_match, sighting)
+        if seconds and not sighting.job.finished and (seen or if_none_match is None):
+            sighting = await _next_change(parts, change, sighting, tenant, seconds)
+    if _matches(if_none_match, sighting):
+        return Response(status_code=304, headers=_headers(sighting))
+    return _job_response(sighting)
+
+
+@router.get("", response_model=schemas.JobList, responses=errors(400, 401, 422, 503), summary="List jobs")
+async def list_jobs(
+    parts: PartsOf,
+    tenant: TenantOf,
+    status: Annotated[Status | None, Query()] = None,
+    agent: Annotated[str | None, Query(max_length=64)] = None,
+    session_id: Annotated[str | None, Query(max_length=128)] = None,
+    created_after: Annotated[str | None, Query(examples=["2026-01-31T12:00:00Z"])] = None,
+    created_before: Annotated[str | None, Query(examples=["2026-01-31T12:00:00Z"])] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(description="The last_id of the page before: older jobs")] = None,
+    before: Annotated[str | None, Query(description="The first_id of the page after: newer jobs")] = None,
+) -> Response:
+    """Your jobs, newest first."""
+    wanted = JobFilter(
+        status,
+        agent,
+        session_id,
+        _time("created_after", created_after),
+        _time("created_before", created_before),
+    )
+    if after is not None and before is not None:
+        raise invalid(FieldError(pointer="?before", detail="cannot be used together with after"))
+    for name, cursor in (("after", after), ("before", before)):
+        if cursor is not None and not ids.is_job_id(cursor):
+            pointer = FieldError(pointer=f"?{name}", detail="is not the id of a job")
+            raise Problem(Code.BAD_CURSOR, f"{name} takes the id of a job, such as last_id.", errors=[pointer])
+    page = await parts.inspector.jobs(tenant, wanted, limit=limit, after=after, before=before)
+    queue = await parts.inspector.queue()
+    data = [presenter.job_resource(Sighting(job, None, queue)) for job in page.jobs]
+    return _json(
+        {
+            "object": "list",
+            "data": data,
+            "has_more": page.has_more,
+            "first_id": page.jobs[0].id if page.jobs else None,
+            "last_id": page.jobs[-1].id if page.jobs else None,
+        }
+    )
+
+
+@router.post(
+    "/{job_id}/cancel",
+    response_model=schemas.JobResource,
+    responses=errors(401, 404, 503)
+    | {202: {"model": schemas.JobResource, "description": "It runs; its worker has been told."}},
+    summary="Cancel a job",
+)
+async def cancel(job_id: str, parts: PartsOf, tenant: TenantOf) -> Response:
+    """A job that waits ends at once, one that runs within a second; a finished one stays as it is."""
+    await _find(parts, job_id, tenant)
+    await parts.queue.cancel(job_id)
+    sighting = await _find(parts, job_id, tenant)
+    return _job_response(sighting, status=202 if sighting.job.status == Status.CANCELLING else 200)
+
+
+async def _find(parts: Parts, job_id: str, tenant: str) -> Sighting:
+    sighting = await parts.inspector.job(job_id, tenant=tenant) if ids.is_job_id(job_id) else None
+    if sighting is None:
+        raise Problem(Code.NOT_FOUND, "There is no such job; it may have been removed after its retention.")
+    return sighting
+
+
+async def _next_change(parts: Parts, change: asyncio.Event, seen: Sighting, tenant: str, seconds: float) -> Sighting:
+    """The job once its revision is another one, or as it is when the time is up."""
+    deadline = clock.monotonic() + seconds
+    sighting = seen
+    while sighting.job.revision == seen.job.revision and not parts.followers.closed:
+        left = deadline - clock.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, left)):
+                await change.wait()
+        except TimeoutError:
+            break
+        change.clear()
+        sighting = await _find(parts, seen.job.id, tenant)
+    return sighting
+
+
+async def _until_finished(parts: Parts, sighting: Sighting, tenant: str, seconds: float) -> Sighting:
+    deadline = clock.monotonic() + seconds
+    with parts.followers.follow(sighting.job.id) as change:
+        sighting = await _find(parts, sighting.job.id, tenant)
+        while not sighting.job.finished and not parts.followers.closed:
+            left = deadline - clock.monotonic()
+            if left <= 0:
+                break
+            sighting = await _next_change(parts, change, sighting, tenant, left)
+    return sighting
+
+
+def _matches(if_none_match: str | None, sighting: Sighting) -> bool:
+    """Weak comparison (RFC 9110 §13.1.2)."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or presenter.etag(sighting.job).removeprefix("W/") in tags
+
+
+def _time(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        return clock.from_rfc3339(text)
+    except (ValueError, OverflowError) as error:
+        raise invalid(FieldError(pointer=f"?{name}", detail="is not a time such as 2026-01-31T12:00:00Z")) from error
+
+
+def _headers(sighting: Sighting) -> dict[str, str]:
+    headers = {"ETag": presenter.etag(sighting.job)}
+    if not sighting.job.finished:
+        headers["Retry-After"] = str(presenter.seconds_until_worth_asking(sighting))
+    return headers
+
+
+def _job_response(sighting: Sighting, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _json(presenter.job_resource(sighting), status, _headers(sighting) | (headers or {}))
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(to_json(value), status, headers, media_type="application/json")

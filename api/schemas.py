@@ -1,0 +1,216 @@
+"""The bodies of requests and answers, as `/docs` shows them."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from api.problems import FieldError, invalid
+from shared.job import IncompleteReason, Status, WaitReason
+
+MAX_TOKENS = 1_000_000_000
+_SESSION = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+
+
+def _dollars(text: str) -> str:
+    if Decimal(text) <= 0:
+        raise ValueError("must be more than 0")
+    return text
+
+
+Dollars = Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6})?$", examples=["0.50"]), AfterValidator(_dollars)]
+Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
+MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, Field(max_length=512)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class BudgetRequest(_Strict):
+    """Limits for this job; none may be above the agent's own."""
+
+    max_turns: Count | None = None
+    max_tokens: Count | None = None
+    max_cost_usd: Dollars | None = None
+    max_seconds: Count | None = None
+
+
+class Message(_Strict):
+    """A message of the Messages API."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(min_length=1)] | Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+    @field_validator("content")
+    @classmethod
+    def _typed(cls, content: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+        for block in content if isinstance(content, list) else []:
+            if not isinstance(block.get("type"), str):
+                raise ValueError("each content block needs a type")
+            if block["type"] == "text" and not (isinstance(block.get("text"), str) and block["text"].strip()):
+                raise ValueError("a text block needs a text that is not empty")
+        return content
+
+
+class JobRequest(_Strict):
+    """What to do: an agent and its input."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"agent": "assistant", "input": "What is a job queue?"}]})
+
+    agent: Annotated[str, Field(min_length=1, max_length=64, examples=["assistant"])]
+    input: Annotated[str, Field(min_length=1)] | Annotated[list[Message], Field(min_length=1)]
+    priority: Literal["high", "standard", "low"] = "standard"
+    session_id: Annotated[str, Field(pattern=_SESSION)] | None = None
+    budget: BudgetRequest = BudgetRequest()
+    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = {}
+
+    @model_validator(mode="after")
+    def _conversation(self) -> Self:
+        if isinstance(self.input, str):
+            if not self.input.strip():
+                raise ValueError("input must not be blank")
+        elif self.input[0].role != "user" or self.input[-1].role != "user":
+            raise ValueError("the first and the last message of input must be the user's")
+        return self
+
+
+def parse_job_request(value: Any) -> JobRequest:
+    """The request in a parsed body. Raises Problem that names every wrong field."""
+    try:
+        return JobRequest.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        seen = {(_pointer(one["loc"]), _sentence(one["msg"])): None for one in found}
+        raise invalid(*(FieldError(pointer=pointer, detail=detail) for pointer, detail in seen)) from error
+
+
+_UNION_MEMBER = re.compile(r"(constrained-)?(str|list)(\[.*\])?$")
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """pydantic's location as an RFC 6901 pointer, without the names it gives to the members of a union."""
+    parts = [str(part) for part in location if not (isinstance(part, str) and _UNION_MEMBER.match(part))]
+    return "/".join(["#", *(part.replace("~", "~0").replace("/", "~1") for part in parts if part != "[key]")])
+
+
+def _sentence(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[0].lower() + text[1:]
+
+
+class UsageResource(BaseModel):
+    input_tokens: int
+    cache_creation_input_tokens: int
+    cache_read_input_tokens: int
+    output_tokens: int
+    model_calls: int
+    turns: int
+    tool_calls: int
+    cost_usd: str = Field(examples=["0.001230"])
+
+
+class BudgetResource(BaseModel):
+    max_turns: int | None
+    max_tokens: int | None
+    max_cost_usd: str | None
+    max_seconds: int | None
+
+
+class ModelResource(BaseModel):
+    """`requested` is the agent's chain, `served` the model that answered last."""
+
+    requested: str
+    served: str | None
+    fallback: bool
+
+
+class QueueResource(BaseModel):
+    """The place of a waiting job: 1 is next."""
+
+    position: int
+    depth: int
+    estimated_start_at: str | None
+
+
+class ErrorResource(BaseModel):
+    type: str
+    code: str
+    message: str
+    retryable: bool
+
+
+class IncompleteResource(BaseModel):
+    reason: IncompleteReason
+
+
+class JobLinks(BaseModel):
+    self: str
+    cancel: str
+
+
+class JobResource(BaseModel):
+    """A job. Times are RFC 3339 UTC, money is decimal strings."""
+
+    id: str = Field(examples=["job_019a9a60-8a6e-7c3e-a3c6-0f5f5a6f3b1d"])
+    object: Literal["job"]
+    agent: str
+    status: Status
+    wait_reason: WaitReason | None
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    next_attempt_at: str | None
+    expires_at: str | None
+    priority: Literal["high", "standard", "low"]
+    session_id: str | None
+    input: str | list[dict[str, Any]]
+    output: str | None
+    error: ErrorResource | None
+    incomplete_details: IncompleteResource | None
+    required_actions: list[dict[str, Any]]
+    usage: UsageResource
+    budget: BudgetResource
+    model: ModelResource
+    queue: QueueResource | None
+    attempt: int
+    metadata: dict[str, str]
+    revision: int
+    links: JobLinks
+
+
+class JobList(BaseModel):
+    object: Literal["list"]
+    data: list[JobResource]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class AgentResource(BaseModel):
+    name: str
+    version: str
+    description: str
+    model: str = Field(description="The chain of targets it uses.")
+    tools: list[dict[str, str]]
+    budget: BudgetResource
+
+
+class AgentList(BaseModel):
+    object: Literal["list"]
+    data: list[AgentResource]
+
+
+class Health(BaseModel):
+    status: str
+    checks: dict[str, str] = {}

@@ -1,0 +1,136 @@
+"""The api or a worker as a child process, for the one-machine stack and the tests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+_ROOT = Path(__file__).resolve().parent.parent
+_START_SECONDS = 30.0
+_STOP_SECONDS = 30.0
+
+LogLine = dict[str, Any]
+
+
+class ServiceError(Exception):
+    """The process did not start; holds what it wrote."""
+
+
+class ServiceProcess:
+    """`with ServiceProcess("api", {"REDIS_URL": …}) as api: ...` starts it on a free port and ends it.
+
+    It runs in a session of its own, so Ctrl-C in the terminal reaches only whoever started it.
+    """
+
+    def __init__(
+        self,
+        part: Literal["api", "worker"],
+        environment: Mapping[str, str],
+        *,
+        on_log: Callable[[LogLine], None] | None = None,
+    ) -> None:
+        """`environment` is all it gets besides PATH and the like: no setting leaks in from outside."""
+        self._part = part
+        self._environment = _clean() | dict(environment)
+        self._on_log = on_log
+        self._process: subprocess.Popen[str] | None = None
+        self._up = threading.Event()
+        self.url = ""
+        """`http://host:port` of the api, or of the worker's operations port."""
+        self.log: list[LogLine] = []
+        """Everything it has logged; a line that is no JSON is under `text`."""
+
+    def start(self) -> Self:
+        """Returns when connections are accepted. Raises ServiceError."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", self._part],
+            cwd=_ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._up.wait(_START_SECONDS)
+        if not self.url:
+            self.kill()
+            raise ServiceError(f"python -m {self._part} did not start:\n{self.log_text()}")
+        return self
+
+    def stop(self) -> int | None:
+        """SIGTERM, SIGKILL when that does not help; the exit code. Safe to call twice."""
+        if self._process is None:
+            return None
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        return self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL: it gets no chance to say goodbye."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit code, None when it still runs after that time."""
+        if self._process is None:
+            return None
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def log_text(self) -> str:
+        return "\n".join(line.get("text") or json.dumps(line) for line in self.log)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        for text in process.stderr or ():
+            line = _parsed(text)
+            self.log.append(line)
+            if line.get("event") in ("api_up", "worker_up"):
+                self.url = line.get("url") or line["operations"]
+                self._up.set()
+            if self._on_log:
+                self._on_log(line)
+        self._up.set()
+
+
+def _parsed(text: str) -> LogLine:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {"text": text.rstrip()}
+    return line if isinstance(line, dict) else {"text": text.rstrip()}
+
+
+def _clean() -> dict[str, str]:
+    """Our environment without the settings in it."""
+    ours = ("SLUICE_", "ANTHROPIC_", "REDIS_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}

@@ -1,0 +1,50 @@
+"""The catalogue of agents: what the workers can run, told to the api through Redis."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from shared import keys
+from shared.redis_client import Redis, reachable
+from shared.scripts import script
+
+FORGET_SECONDS = 86_400
+"""An agent that no worker has announced for so long is gone; a deploy, however slow, is shorter."""
+ANNOUNCE_SECONDS = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """One agent as callers see it. `budget` holds the agent's own limits, by the names of `shared.job.Budget`."""
+
+    name: str
+    version: str
+    description: str
+    chain: str
+    tools: list[dict[str, str]]
+    budget: dict[str, Any]
+
+
+class Catalogue:
+    """All methods raise StoreUnavailable when Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def announce(self, entries: Sequence[AgentEntry]) -> None:
+        """Says that this process runs these agents; to be repeated every ANNOUNCE_SECONDS."""
+        await script("agents_announce")(
+            self._redis,
+            {"agents": keys.AGENTS},
+            {
+                "entries": json.dumps({entry.name: json.dumps(asdict(entry)) for entry in entries}),
+                "forget_ms": FORGET_SECONDS * 1000,
+            },
+        )
+
+    async def read(self) -> dict[str, AgentEntry]:
+        """The agents by name."""
+        with reachable():
+            entries: dict[str, str] = await self._redis.hgetall(keys.AGENTS)
+        return {name: AgentEntry(**json.loads(text)["entry"]) for name, text in sorted(entries.items())}

@@ -1,0 +1,45 @@
+"""The checkpoints of running jobs: their journals, written record by record under the lease."""
+
+import json
+
+from shared import keys
+from shared.errors import LeaseLost
+from shared.redis_client import Redis, reachable
+from shared.scripts import script
+from shared.turn import ModelRecord, Record, ResultRecord, from_json, to_json
+from shared.usage import Usage
+
+
+class Checkpoints:
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def load(self, job_id: str) -> list[Record]:
+        """The journal so far, oldest first."""
+        with reachable():
+            lines: list[str] = await self._redis.lrange(keys.turns(job_id), 0, -1)
+        return [from_json(line) for line in lines]
+
+    async def append(self, owner: str, job_id: str, index: int, record: Record) -> None:
+        """Writes record number `index`, and what it cost with it. Raises LeaseLost; safe to repeat."""
+        answer = await script("job_checkpoint")(
+            self._redis,
+            {"leases": keys.LEASES, "turns": keys.turns(job_id)},
+            {
+                "id": job_id,
+                "owner": owner,
+                "index": index,
+                "record": to_json(record),
+                "counters": json.dumps(_cost(record).as_counters()),
+                "served": record.model if isinstance(record, ModelRecord) else "",
+            },
+        )
+        if answer == "lost":
+            raise LeaseLost(job_id)
+
+
+def _cost(record: Record) -> Usage:
+    """A model record carries its own cost; a tool's receipt counts as one tool call."""
+    if isinstance(record, ModelRecord):
+        return record.usage
+    return Usage(tool_calls=1) if isinstance(record, ResultRecord) else Usage()

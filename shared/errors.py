@@ -1,0 +1,33 @@
+"""The errors of the shared rooms, as a tree: who is at fault, and is it worth trying again.
+
+SluiceError
+├── SettingsError        the operator: the process does not start; lists every mistake at once
+├── StoreUnavailable     the weather: Redis did not answer in time; safe to repeat
+├── LeaseLost            nobody: another worker owns the job now; stop, write nothing
+└── RequestTooLarge      the caller: one model call larger than its whole budget per minute; never repeat
+"""
+
+
+class SluiceError(Exception):
+    """Everything this project raises on purpose."""
+
+
+class SettingsError(SluiceError):
+    """One or more mistakes in the settings, each a line that says what is wrong and how to mend it."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{count} in the settings:\n" + "\n".join(f"  - {line}" for line in mistakes))
+
+
+class StoreUnavailable(SluiceError):
+    """Redis refused, timed out or is not ready to serve; nothing is known about the last command."""
+
+
+class LeaseLost(SluiceError):
+    """The job is leased to another worker (or is finished): what this worker knows of it is out of date."""
+
+
+class RequestTooLarge(SluiceError):
+    """A model call that needs more input tokens than its pool allows in a whole minute: it could never pass."""

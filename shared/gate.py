@@ -1,0 +1,161 @@
+"""The gate: one Redis-coordinated budget per quota pool that every model call of every worker passes.
+
+What a pool's budget is and how it is booked stands in `shared/lua/gate_*.lua`. A reservation is good for one
+attempt: it is settled with what the attempt really used, whatever became of it.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from shared import backoff, ids, keys
+from shared.errors import RequestTooLarge
+from shared.redis_client import Redis
+from shared.scripts import script
+
+LEASE_MS = 30_000
+"""How long a call in flight keeps its place without a sign of life of its worker."""
+_BUSY_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the provider allows a pool, per minute, and how many calls may be in flight."""
+
+    requests: int
+    input: int
+    output: int
+    in_flight: int
+
+    def as_json(self) -> str:
+        return json.dumps(
+            {
+                "requests": self.requests,
+                "input": self.input,
+                "output": self.output,
+                "in_flight": self.in_flight,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    name: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A model call that wants to pass: whose, its size in characters, and the most it may say in tokens."""
+
+    agent: str
+    characters: int
+    max_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A call's place at the gate. It may start `wait` seconds after it was booked."""
+
+    id: str
+    pool: Pool
+    call: Call
+    wait: float
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What an attempt used as the provider counts it: `input_tokens` are without cache reads, `prompt_tokens` with.
+
+    `limit` and `remaining` are what the answer's headers said, by dimension (requests, input, output).
+    `pause` is how many seconds the provider asked everybody to stay away.
+    """
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    prompt_tokens: int = 0
+    succeeded: bool = False
+    limit: Mapping[str, int] = field(default_factory=dict)
+    remaining: Mapping[str, int] = field(default_factory=dict)
+    pause: float = 0
+
+
+class Gate:
+    """All methods raise StoreUnavailable when Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._in_flight: dict[str, set[str]] = {}
+
+    async def reserve(self, pool: Pool, call: Call) -> Reservation:
+        """Books a call; waits only while as many calls are in flight as allowed. Raises RequestTooLarge."""
+        call_id = ids.new_call_id()
+        while True:
+            answer = await script("gate_reserve")(
+                self._redis,
+                _keys(pool),
+                {
+                    "id": call_id,
+                    "agent": call.agent,
+                    "characters": call.characters,
+                    "max_output": call.max_output_tokens,
+                    "limits": pool.limits.as_json(),
+                    "lease_ms": LEASE_MS,
+                },
+            )
+            match answer:
+                case ["granted", wait_ms, input_tokens, output_tokens]:
+                    self._in_flight.setdefault(pool.name, set()).add(call_id)
+                    return Reservation(call_id, pool, call, wait_ms / 1000, input_tokens, output_tokens)
+                case ["too_large", tokens, limit]:
+                    raise RequestTooLarge(
+                        f"the call needs about {tokens} input tokens, but {pool.name} allows {limit} in a whole minute"
+                    )
+            await asyncio.sleep(backoff.spread(_BUSY_SECONDS, by=1))
+
+    async def settle(self, reservation: Reservation, spent: Spent) -> None:
+        """Ends a booked call: frees its place, corrects the budget by what was used, learns from it."""
+        self._in_flight.get(reservation.pool.name, set()).discard(reservation.id)
+        booked = {"requests": 1, "input": reservation.input_tokens, "output": reservation.output_tokens}
+        used = {"requests": spent.requests, "input": spent.input_tokens, "output": spent.output_tokens}
+        observed = {
+            "limit": dict(spent.limit),
+            "remaining": dict(spent.remaining),
+            "prompt": spent.prompt_tokens,
+        }
+        await script("gate_settle")(
+            self._redis,
+            _keys(reservation.pool),
+            {
+                "id": reservation.id,
+                "agent": reservation.call.agent,
+                "limits": reservation.pool.limits.as_json(),
+                "booked": json.dumps(booked),
+                "used": json.dumps(used),
+                "characters": reservation.call.characters if spent.succeeded else 0,
+                "observed": json.dumps(observed),
+                "pause_ms": int(spent.pause * 1000),
+            },
+        )
+
+    async def renew(self) -> None:
+        """Keeps the places of this process's calls in flight; to be called well within LEASE_MS."""
+        for pool, calls in self._in_flight.items():
+            if calls:
+                await script("gate_renew")(
+                    self._redis,
+                    {"calls": keys.gate_calls(pool)},
+                    {"ids": json.dumps(sorted(calls)), "lease_ms": LEASE_MS},
+                )
+
+
+def _keys(pool: Pool) -> dict[str, str]:
+    return {
+        "state": keys.gate_state(pool.name),
+        "calls": keys.gate_calls(pool.name),
+        "estimates": keys.gate_estimates(pool.name),
+    }

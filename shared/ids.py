@@ -1,0 +1,38 @@
+"""Identifiers: a prefix that says what it names, and a UUIDv7 (RFC 9562), so that id order is time order."""
+
+import re
+import socket
+from os import getpid
+from uuid import uuid4
+
+from uuid_utils import uuid7
+
+_JOB_ID = re.compile(r"job_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
+
+
+def new_job_id() -> str:
+    return f"job_{uuid7()}"
+
+
+def new_request_id() -> str:
+    return f"req_{uuid4().hex}"
+
+
+def new_worker_id() -> str:
+    """`host:pid:random`: who holds a lease. A restarted process is a new worker."""
+    return f"{socket.gethostname()}:{getpid()}:{uuid4().hex[:8]}"
+
+
+def new_call_id() -> str:
+    """Names one model call at the gate."""
+    return f"call_{uuid4().hex}"
+
+
+def is_job_id(text: str) -> bool:
+    return _JOB_ID.match(text) is not None
+
+
+def job_id_at(milliseconds: int) -> str:
+    """The smallest text that any job id made at or after this moment is not below: a bound for a range of ids."""
+    digits = f"{max(0, milliseconds):012x}"
+    return f"job_{digits[:8]}-{digits[8:12]}"

@@ -1,0 +1,137 @@
+"""Reads: jobs, lists of jobs and the state of the queue. Nothing here changes anything that matters."""
+
+from dataclasses import dataclass
+
+from shared import ids, keys
+from shared.job import Job, Status
+from shared.redis_client import Redis, reachable
+from shared.scripts import script
+
+_PAGE = 200
+_CLOCK_SKEW_MS = 300_000
+"""How far the clocks of two api hosts may differ before a list by time misses a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """`waiting` and `running` jobs; `drain_rate` in jobs per second, 0 when nothing has ended yet; Redis TIME."""
+
+    waiting: int
+    running: int
+    drain_rate: float
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A job with its place in the queue: `ahead` jobs go before it, None when it does not wait."""
+
+    job: Job
+    ahead: int | None
+    queue: QueueState
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs of a tenant are wanted; None is any. Times in milliseconds, both bounds exclusive."""
+
+    status: Status | None = None
+    agent: str | None = None
+    session_id: str | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+    def matches(self, job: Job) -> bool:
+        return (
+            (self.status is None or job.status == self.status)
+            and (self.agent is None or job.spec.agent == self.agent)
+            and (self.session_id is None or job.spec.session_id == self.session_id)
+            and (self.created_after is None or job.created_ms > self.created_after)
+            and (self.created_before is None or job.created_ms < self.created_before)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    jobs: list[Job]
+    has_more: bool
+
+
+class Inspector:
+    """All methods raise StoreUnavailable when Redis is away."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def queue(self) -> QueueState:
+        waiting, running, rate, now_ms = await script("job_queue_state")(
+            self._redis, {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "drain": keys.DRAIN}
+        )
+        return QueueState(waiting, running, float(rate), now_ms)
+
+    async def job(self, job_id: str, *, tenant: str) -> Sighting | None:
+        """A job of this tenant; None for one there is not, another tenant's included."""
+        with reachable():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hgetall(keys.job(job_id))
+                pipe.zrank(keys.ARQ_QUEUE, job_id)
+                record, ahead = await pipe.execute()
+        if not record:
+            return None
+        job = Job.from_hash(job_id, record)
+        if job.spec.tenant != tenant:
+            return None
+        return Sighting(job, ahead if job.status == Status.QUEUED else None, await self.queue())
+
+    async def jobs(
+        self,
+        tenant: str,
+        wanted: JobFilter,
+        *,
+        limit: int,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> JobPage:
+        """A tenant's jobs, newest first: those older than the job `after`, or those newer than the job `before`."""
+        newest_first = before is None
+        read = self._older if newest_first else self._newer
+        high = f"({after}" if after else _bound(wanted.created_before, _CLOCK_SKEW_MS, "+")
+        low = f"({before}" if before else _bound(wanted.created_after, -_CLOCK_SKEW_MS, "-")
+        found: list[Job] = []
+        while len(found) <= limit:
+            page, edge = await read(tenant, low, high)
+            found += [job for job in page if wanted.matches(job)]
+            if edge is None:
+                break
+            low, high = (low, f"({edge}") if newest_first else (f"({edge}", high)
+        kept = found[:limit]
+        return JobPage(kept if newest_first else kept[::-1], has_more=len(found) > limit)
+
+    async def _older(self, tenant: str, low: str, high: str) -> tuple[list[Job], str | None]:
+        with reachable():
+            page = await self._redis.zrevrangebylex(keys.tenant_jobs(tenant), high, low, 0, _PAGE)
+        return await self._records(tenant, page)
+
+    async def _newer(self, tenant: str, low: str, high: str) -> tuple[list[Job], str | None]:
+        with reachable():
+            page = await self._redis.zrangebylex(keys.tenant_jobs(tenant), low, high, 0, _PAGE)
+        return await self._records(tenant, page)
+
+    async def _records(self, tenant: str, page: list[str]) -> tuple[list[Job], str | None]:
+        """The jobs of these ids, and the last id when there may be more. Ids whose job has expired are dropped."""
+        if not page:
+            return [], None
+        with reachable():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in page:
+                    pipe.hgetall(keys.job(job_id))
+                records = await pipe.execute()
+            gone = [job_id for job_id, record in zip(page, records, strict=True) if not record]
+            if gone:
+                await self._redis.zrem(keys.tenant_jobs(tenant), *gone)
+        jobs = [Job.from_hash(job_id, record) for job_id, record in zip(page, records, strict=True) if record]
+        return jobs, page[-1] if len(page) == _PAGE else None
+
+
+def _bound(milliseconds: int | None, slack: int, otherwise: str) -> str:
+    return otherwise if milliseconds is None else f"[{ids.job_id_at(milliseconds + slack)}"

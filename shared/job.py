@@ -1,0 +1,217 @@
+"""A job: its states, what was asked for (`JobSpec`), and the record as Redis holds it (`Job`).
+
+`TRANSITIONS` is the one table of the job's life. The Lua scripts get it from here, the diagram in the docs is
+made from it, and a property test drives the scripts at random against it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from shared.usage import USAGE_FIELDS, Usage
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    REQUIRES_ACTION = "requires_action"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    INCOMPLETE = "incomplete"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    CLAIM = "claim"
+    RELEASE = "release"
+    AWAIT_ACTION = "await_action"
+    DECIDE = "decide"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    SUCCEED = "succeed"
+    STOP_SHORT = "stop_short"
+    FAIL = "fail"
+    CONFIRM_CANCEL = "confirm_cancel"
+
+
+FINISHED = frozenset({Status.SUCCEEDED, Status.INCOMPLETE, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
+
+TRANSITIONS: dict[Status, dict[Event, Status]] = {
+    Status.QUEUED: {
+        Event.CLAIM: Status.RUNNING,
+        Event.CANCEL: Status.CANCELLED,
+        Event.EXPIRE: Status.EXPIRED,
+    },
+    Status.RUNNING: {
+        Event.CLAIM: Status.RUNNING,  # its worker died, the lease lapsed, another goes on
+        Event.RELEASE: Status.QUEUED,
+        Event.AWAIT_ACTION: Status.REQUIRES_ACTION,
+        Event.CANCEL: Status.CANCELLING,
+        Event.SUCCEED: Status.SUCCEEDED,
+        Event.STOP_SHORT: Status.INCOMPLETE,
+        Event.FAIL: Status.FAILED,
+    },
+    Status.REQUIRES_ACTION: {
+        Event.DECIDE: Status.QUEUED,
+        Event.CANCEL: Status.CANCELLED,
+    },
+    # A 202 to a cancel is a promise: whatever the work comes to in the meantime, the job ends cancelled.
+    Status.CANCELLING: {
+        Event.CLAIM: Status.CANCELLING,
+        Event.CANCEL: Status.CANCELLING,
+        Event.RELEASE: Status.CANCELLED,
+        Event.AWAIT_ACTION: Status.CANCELLED,
+        Event.SUCCEED: Status.CANCELLED,
+        Event.STOP_SHORT: Status.CANCELLED,
+        Event.FAIL: Status.CANCELLED,
+        Event.CONFIRM_CANCEL: Status.CANCELLED,
+    },
+}
+
+
+class WaitReason(StrEnum):
+    """Why a queued job does not run yet."""
+
+    CAPACITY = "capacity"
+    RATE_LIMIT = "rate_limit"
+    PROVIDER_OUTAGE = "provider_outage"
+    RETRY_BACKOFF = "retry_backoff"
+    SCHEDULED = "scheduled"
+    SESSION_BUSY = "session_busy"
+
+
+class IncompleteReason(StrEnum):
+    """Which limit ended a job that keeps its partial output."""
+
+    MAX_TURNS = "max_turns"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    LOOP_DETECTED = "loop_detected"
+    MAX_TOKENS = "max_tokens"
+    REFUSAL = "refusal"
+
+
+class Priority(StrEnum):
+    HIGH = "high"
+    STANDARD = "standard"
+    LOW = "low"
+
+
+HEAD_START_MS = {Priority.HIGH: 600_000, Priority.STANDARD: 300_000, Priority.LOW: 0}
+"""How far a priority moves a job ahead in its queue: a ten minute old low job goes before a new high one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one job may use; None is no limit. Money in nano-dollars, time in seconds from its first start."""
+
+    max_turns: int | None = 20
+    max_tokens: int | None = None
+    max_cost_nano: int | None = None
+    max_seconds: int | None = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What was asked for: written once at submit, never changed."""
+
+    tenant: str
+    agent: str
+    input: str | list[dict[str, Any]]
+    chain: str
+    budget: Budget = Budget()
+    priority: Priority = Priority.STANDARD
+    session_id: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    traceparent: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "JobSpec":
+        fields = json.loads(text)
+        budget = Budget(**fields.pop("budget"))
+        return cls(budget=budget, priority=Priority(fields.pop("priority")), **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed. `type` says whose fault, `code` which one, `retryable` whether the same job may yet work."""
+
+    type: str
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job record. Times are Redis TIME in milliseconds since the epoch."""
+
+    id: str
+    spec: JobSpec
+    status: Status
+    revision: int
+    created_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+    next_attempt_ms: int | None
+    wait_reason: WaitReason | None
+    attempt: int
+    crashes: int
+    parks: int
+    usage: Usage
+    served: str | None
+    output: str | None
+    error: JobError | None
+    incomplete: IncompleteReason | None
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+    @classmethod
+    def new(cls, job_id: str, spec: JobSpec, created_ms: int) -> "Job":
+        """A job as it is right after its submit."""
+        record = {"status": Status.QUEUED, "revision": "1", "created_ms": str(created_ms)}
+        return cls._from(job_id, spec, record)
+
+    @classmethod
+    def from_hash(cls, job_id: str, record: dict[str, str]) -> "Job":
+        """Reads the Redis hash of a job; fields that were never written have their defaults."""
+        return cls._from(job_id, JobSpec.from_json(record["spec"]), record)
+
+    @classmethod
+    def _from(cls, job_id: str, spec: JobSpec, record: Mapping[str, str]) -> "Job":
+        def number(name: str) -> int | None:
+            return int(record[name]) if record.get(name) else None
+
+        error = record.get("error")
+        incomplete = record.get("incomplete")
+        wait_reason = record.get("wait_reason")
+        return cls(
+            id=job_id,
+            spec=spec,
+            status=Status(record["status"]),
+            revision=int(record["revision"]),
+            created_ms=int(record["created_ms"]),
+            started_ms=number("started_ms"),
+            finished_ms=number("finished_ms"),
+            next_attempt_ms=number("next_attempt_ms"),
+            wait_reason=WaitReason(wait_reason) if wait_reason else None,
+            attempt=number("attempt") or 1,
+            crashes=number("crashes") or 0,
+            parks=number("parks") or 0,
+            usage=Usage(*(number(name) or 0 for name in USAGE_FIELDS)),
+            served=record.get("served") or None,
+            output=record.get("output"),
+            error=JobError(**json.loads(error)) if error else None,
+            incomplete=IncompleteReason(incomplete) if incomplete else None,
+        )

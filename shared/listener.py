@@ -1,0 +1,39 @@
+"""Listening to a Redis channel for as long as the process lives, over lost connections."""
+
+import asyncio
+from collections.abc import Callable
+
+from shared import backoff, log
+from shared.errors import StoreUnavailable
+from shared.redis_client import Redis, reachable
+
+logger = log.get(__name__)
+
+_PATIENCE_SECONDS = 10.0
+
+
+async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], on_connect: Callable[[], None]) -> None:
+    """Calls `on_message` with each text sent to the channel, until cancelled.
+
+    Redis keeps nothing for a listener that was away: `on_connect` is called after each (re)connection, for
+    whoever has to look again.
+    """
+    failures = 0
+    while True:
+        try:
+            with reachable():
+                async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
+                    await subscription.subscribe(channel)
+                    on_connect()
+                    if failures:
+                        logger.info("listening_again", channel=channel)
+                    failures = 0
+                    while True:
+                        message = await subscription.get_message(timeout=_PATIENCE_SECONDS)
+                        if message:
+                            on_message(message["data"])
+        except StoreUnavailable as error:
+            failures += 1
+            if failures == 1:
+                logger.warning("listening_interrupted", channel=channel, reason=str(error))
+            await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))

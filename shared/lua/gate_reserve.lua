@@ -1,0 +1,35 @@
+-- gate_reserve: books one model call over requests, input tokens, output tokens and calls in flight, all or nothing.
+-- A bucket may go into debt; the call then waits until the debt is paid (the cell rate algorithm, ITU-T I.371), so
+-- that each caller has its own moment and none of them asks twice.
+-- KEYS state calls estimates
+-- ARGV id agent characters max_output limits lease_ms
+--   characters   size of the request; how many tokens that makes is learned per agent
+--   limits       JSON {requests, input, output: per minute; in_flight}
+--   lease_ms     how long the place in flight is kept without renewal, from the moment the call may start
+-- RETURNS {'granted', ms to wait, input tokens booked, output tokens booked}
+--      or {'busy'}                                   as many calls in flight as allowed
+--      or {'too_large', input tokens, limit}         more than a whole minute's worth: it can never pass
+
+local configured = cjson.decode(limits)
+local pool = open_pool(state, configured)
+local learned = redis.call('HMGET', estimates, agent .. ':tokens_per_character', agent .. ':output')
+local need = {
+  requests = 1,
+  input = math.max(1, math.ceil(characters * (learned[1] or 0.3))),
+  output = math.min(tonumber(max_output), math.ceil(learned[2] or 500)),
+}
+if need.input > pool.input.limit then return {'too_large', need.input, math.floor(pool.input.limit)} end
+
+redis.call('ZREMRANGEBYSCORE', calls, '-inf', now)  -- a caller that died gives its place back
+if redis.call('ZCARD', calls) >= configured.in_flight then return {'busy'} end
+
+local wait = math.max(0, pool.paused_until - now)
+for _, name in ipairs(DIMENSIONS) do
+  local bucket = pool[name]
+  bucket.level = bucket.level - need[name]
+  wait = math.max(wait, math.ceil(-bucket.level / bucket.rate))
+end
+redis.call('ZADD', calls, now + wait + lease_ms, id)
+redis.call('PEXPIRE', calls, wait + DAY_MS)
+close_pool(state, pool)
+return {'granted', wait, need.input, need.output}

@@ -1,0 +1,66 @@
+-- job_claim: takes up to `count` due jobs under a lease. The lease is the job's score in the queue: while it lasts
+-- the job is not due, and when its worker dies it becomes due again by itself.
+-- KEYS queue leases wake
+-- ARGV owner lease_ms count suspects
+--   suspects   how many jobs that have seen a worker die this worker may take (one at a time: such a job
+--              must not take the same neighbours down again and again)
+-- RETURNS {ms until the next job is due or -1 for none, now (ms), id, record, id, record, …}; record = flat HGETALL
+
+local free, leftover = tonumber(count), tonumber(suspects)
+local taken, looked = {-1, now}, 0
+
+local function lease(id)
+  redis.call('ZADD', queue, 'XX', now + lease_ms, id)
+  redis.call('HSET', leases, id, owner)
+  redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
+end
+
+local function take(id, died)
+  local job = JOB .. id
+  if died then redis.call('HINCRBY', job, 'crashes', 1) end
+  local crashed = tonumber(redis.call('HGET', job, 'crashes') or 0) > 0
+  if crashed and leftover < 1 then
+    if died then redis.call('HDEL', leases, id) end  -- this death is counted; do not count it again
+    redis.call('ZADD', queue, 'XX', now + 500, id)
+    return
+  end
+  if crashed then leftover = leftover - 1 end
+  lease(id)
+  transition(id, 'claim')
+  redis.call('HSETNX', job, 'started_ms', now)
+  redis.call('HDEL', job, 'wait_reason', 'next_attempt_ms')
+  announce(id)
+  taken[#taken + 1] = id
+  taken[#taken + 1] = redis.call('HGETALL', job)
+  free = free - 1
+end
+
+-- Every entry looked at leaves the window of due entries, so this ends.
+while free > 0 and looked < 1000 do
+  local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, free)
+  if #due == 0 then break end
+  for _, id in ipairs(due) do
+    looked = looked + 1
+    local holder = redis.call('HGET', leases, id)
+    local held_ms = redis.call('PTTL', ARQ_IN_PROGRESS .. id)
+    local status = redis.call('HGET', JOB .. id, 'status')
+    if held_ms > 0 then                              -- a living holder: arq's Job.abort() set the score back
+      redis.call('ZADD', queue, 'XX', now + held_ms + 1, id)
+    elseif not status then                           -- not one of ours: leave it to a stock worker
+      redis.call('ZADD', queue, 'XX', now + 60000, id)
+    elseif FINISHED[status] then                     -- a stale entry
+      redis.call('ZREM', queue, id)
+    elseif holder == owner then                      -- our own lapsed lease, Redis was away: it still runs here
+      lease(id)
+    else
+      take(id, holder)
+    end
+  end
+end
+
+local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
+if first[2] then
+  taken[1] = math.max(0, math.floor(tonumber(first[2]) - now))
+  if taken[1] == 0 then wake_one(wake) end           -- work is left: pass the baton to another idle worker
+end
+return taken

@@ -1,0 +1,75 @@
+-- job_common: what the job scripts share; put in front of each of them, after the constants made from
+-- shared/keys.py (JOB, ARQ_…, CHANGES, CONTROL) and from the table of shared/job.py (NEXT, FINISHED).
+-- KEYS
+-- ARGV
+-- RETURNS nothing: it defines now, announce, transition, wake_one, waiting, drain_rate, retire
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)  -- ms; a worker's own clock is never asked
+
+-- Tells everybody who follows the job that it changed.
+local function announce(id)
+  local revision = redis.call('HINCRBY', JOB .. id, 'revision', 1)
+  redis.call('PUBLISH', CHANGES, id .. ' ' .. revision .. ' ' .. redis.call('HGET', JOB .. id, 'status'))
+end
+
+-- Moves a job by the table. Returns the new status, or nil when the table does not allow it.
+local function transition(id, event)
+  local from = redis.call('HGET', JOB .. id, 'status')
+  local to = from and NEXT[from] and NEXT[from][event]
+  if not to then return nil end
+  redis.call('HSET', JOB .. id, 'status', to)
+  return to
+end
+
+-- Leaves one token for one idle worker; more would only wake workers for nothing.
+local function wake_one(wake)
+  if redis.call('LLEN', wake) == 0 then redis.call('RPUSH', wake, '1') end
+end
+
+-- How many jobs are waiting: all that are unfinished, less those that a worker holds.
+local function waiting(queue, leases)
+  return redis.call('ZCARD', queue) - redis.call('HLEN', leases)
+end
+
+-- How many jobs end per second, as an exponentially decaying mean over a minute; 0 while nothing has ended.
+local DRAIN_MS = 60000
+local function drain_rate(drain)
+  local seen = redis.call('HMGET', drain, 'count', 'at', 'since')
+  if not seen[1] then return 0, 0 end
+  local count = tonumber(seen[1]) * math.exp((seen[2] - now) / DRAIN_MS)
+  local watched = math.max(now - seen[3], 5000)
+  return count / (DRAIN_MS / 1000 * (1 - math.exp(-watched / DRAIN_MS))), count
+end
+
+-- A job has ended: takes it out of the queue, leaves arq's result, gives everything of it a lifetime.
+local function retire(id, queue, leases, drain, retention_ms)
+  local job = JOB .. id
+  local status, started_ms, idempotency = unpack(redis.call('HMGET', job, 'status', 'started_ms', 'idempotency'))
+  redis.call('ZREM', queue, id)
+  redis.call('HDEL', leases, id)
+  redis.call('DEL', ARQ_IN_PROGRESS .. id, ARQ_RETRY .. id)
+  redis.call('HSET', job, 'finished_ms', now)
+  redis.call('HDEL', job, 'wait_reason', 'next_attempt_ms')
+
+  if started_ms then
+    local _, count = drain_rate(drain)
+    redis.call('HSET', drain, 'count', count + 1, 'at', now)
+    redis.call('HSETNX', drain, 'since', now)
+  end
+
+  local blob = redis.call('GET', ARQ_JOB .. id)
+  if blob then
+    local asked = cjson.decode(blob)
+    redis.call('SET', ARQ_RESULT .. id, cjson.encode({
+      t = 1, f = asked.f, a = {id}, k = {}, et = asked.et, s = status == 'succeeded', r = status,
+      st = tonumber(started_ms or now), ft = now, q = queue, id = id,
+    }), 'PX', retention_ms)
+    redis.call('DEL', ARQ_JOB .. id)
+  end
+
+  redis.call('PEXPIRE', job, retention_ms)
+  redis.call('PEXPIRE', job .. ':turns', retention_ms)
+  redis.call('PEXPIRE', job .. ':notes', retention_ms)
+  if idempotency then redis.call('PEXPIRE', idempotency, math.max(retention_ms, 86400000)) end
+end

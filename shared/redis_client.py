@@ -1,0 +1,102 @@
+"""The connection to Redis: where it is, how long it may take, and what its absence is called."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+from urllib.parse import unquote, urlsplit
+
+from redis import asyncio as redis_asyncio
+from redis.asyncio.sentinel import Sentinel
+from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError
+
+from shared import backoff, log
+from shared.errors import StoreUnavailable
+
+logger = log.get(__name__)
+
+CONNECT_SECONDS = 3.0
+ANSWER_SECONDS = 5.0
+
+_UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
+
+
+class Redis(Protocol):
+    """The client as it is used here: text answers, and only these commands outside of the scripts.
+
+    redis-py types each command as "maybe awaitable" for its two clients at once; here they are plainly async.
+    """
+
+    connection_pool: Any
+
+    async def evalsha(self, sha: str, numkeys: int, *values: str | int | float) -> Any: ...
+    async def eval(self, text: str, numkeys: int, *values: str | int | float) -> Any: ...
+    async def ping(self) -> bool: ...
+    async def get(self, key: str) -> str | None: ...
+    async def set(self, key: str, value: str, *, ex: int | None = None) -> Any: ...
+    async def lrange(self, key: str, first: int, last: int) -> list[str]: ...
+    async def blpop(self, keys: list[str], timeout: float) -> list[str] | None: ...  # noqa: ASYNC109
+    async def hgetall(self, key: str) -> dict[str, str]: ...
+    async def hlen(self, key: str) -> int: ...
+    async def hexists(self, key: str, field: str) -> bool: ...
+    async def zrem(self, key: str, *members: str) -> int: ...
+    async def zrangebylex(self, key: str, low: str, high: str, start: int, num: int) -> list[str]: ...
+    async def zrevrangebylex(self, key: str, high: str, low: str, start: int, num: int) -> list[str]: ...
+    def pipeline(self, *, transaction: bool) -> Any: ...
+    def pubsub(self, *, ignore_subscribe_messages: bool) -> Any: ...
+    async def aclose(self, close_connection_pool: bool | None = None) -> None: ...
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """Around any command: a Redis that is away, loading, full or a replica becomes StoreUnavailable."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from error
+
+
+def connect(url: str, *, blocking: float = 0) -> Redis:
+    """A client with text answers. `blocking` is how many seconds one of its commands may wait on purpose.
+
+    `url` is redis://, rediss://, unix:// or redis+sentinel://[user:password@]host:port,host:port/service[/db].
+    Nothing is sent before the first command.
+    """
+    timeouts: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS + blocking,
+        "health_check_interval": 15,
+        "decode_responses": True,
+    }
+    if url.startswith("redis+sentinel://"):
+        return _behind_sentinel(url, timeouts)
+    pool = redis_asyncio.ConnectionPool.from_url(url, max_connections=10_000, **timeouts)
+    return cast(Redis, redis_asyncio.Redis(connection_pool=pool))
+
+
+def _behind_sentinel(url: str, timeouts: dict[str, Any]) -> Redis:
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    service, _, database = parts.path.strip("/").partition("/")
+    user, _, password = credentials.partition(":")
+    if credentials:
+        timeouts = timeouts | {"username": unquote(user) or None, "password": unquote(password) or None}
+    addresses = [(host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))]
+    watching = {"socket_timeout": CONNECT_SECONDS}
+    sentinel: Any = Sentinel(addresses, sentinel_kwargs=watching, db=int(database or 0))  # type: ignore[no-untyped-call]
+    return cast(Redis, sentinel.master_for(service, **timeouts))
+
+
+async def wait_for(redis: Redis) -> None:
+    """Returns once Redis answers, however long that takes; says once that it waits."""
+    failures = 0
+    while True:
+        try:
+            with reachable():
+                await redis.ping()
+            return
+        except StoreUnavailable as error:
+            failures += 1
+            if failures == 1:
+                logger.warning("waiting_for_redis", reason=str(error))
+            await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))

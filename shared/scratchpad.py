@@ -1,0 +1,33 @@
+"""Notes an agent keeps for itself, by title: in its session if it has one, else in its job."""
+
+from shared import keys
+from shared.redis_client import Redis, reachable
+
+MAX_NOTES = 100
+
+
+class Scratchpad:
+    """All methods raise StoreUnavailable when Redis is away."""
+
+    def __init__(self, redis: Redis, *, tenant: str, session_id: str | None, job_id: str, idle_seconds: int) -> None:
+        self._redis = redis
+        self._key = keys.session_notes(tenant, session_id) if session_id else keys.job_notes(job_id)
+        self._lifetime = idle_seconds if session_id else None  # a job's notes end with the job
+
+    async def write(self, title: str, text: str) -> bool:
+        """Keeps a note, over one of the same title. False when there are too many."""
+        with reachable():
+            if await self._redis.hlen(self._key) >= MAX_NOTES and not await self._redis.hexists(self._key, title):
+                return False
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.hset(self._key, title, text)
+                if self._lifetime:
+                    pipe.expire(self._key, self._lifetime)
+                await pipe.execute()
+        return True
+
+    async def read(self) -> dict[str, str]:
+        """All notes by title."""
+        with reachable():
+            notes: dict[str, str] = await self._redis.hgetall(self._key)
+        return dict(sorted(notes.items()))

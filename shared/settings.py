@@ -1,0 +1,238 @@
+"""Settings: a TOML file named by SLUICE_CONFIG, each value overridable as SLUICE_SECTION__NAME.
+
+Secrets and addresses also come under their usual names, REDIS_URL, ANTHROPIC_API_KEY and ANTHROPIC_BASE_URL, each
+also as NAME_FILE for a mounted secret. This module alone reads the environment. All mistakes are reported at once,
+each with its cure, and no secret is ever part of a message.
+"""
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as UnreadableVariable
+
+from shared.errors import SettingsError
+from shared.sections import (
+    ANTHROPIC_URL,
+    ApiSettings,
+    Chain,
+    Name,
+    QueueSettings,
+    RedisSettings,
+    SessionSettings,
+    Target,
+    Tenant,
+    WebhookSettings,
+    WorkerSettings,
+)
+
+_NO_SECTION = frozenset({"SLUICE_CONFIG", "SLUICE_ALLOW_ANONYMOUS"})
+
+
+class Settings(BaseSettings):
+    """All settings of both processes; each reads the sections it needs."""
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    api: ApiSettings = ApiSettings()
+    redis: RedisSettings = RedisSettings()
+    queue: QueueSettings = QueueSettings()
+    worker: WorkerSettings = WorkerSettings()
+    targets: dict[Name, Target] = {"default": Target()}
+    chains: dict[Name, Chain] = {}
+    tenants: dict[Name, Tenant] = {}
+    webhooks: WebhookSettings = WebhookSettings()
+    sessions: SessionSettings = SessionSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        url = _usual("REDIS_URL")
+        usual = InitSettingsSource(settings_cls, {"redis": {"url": url}} if url else {})
+        path = os.environ.get("SLUICE_CONFIG")
+        if path and not Path(path).is_file():
+            raise FileNotFoundError("there is no such file")
+        files = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
+        return (env_settings, usual, *files)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _report_all(cls, data: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        """Adds what no single field can tell to what pydantic finds, so that one start shows it all."""
+        problems = [
+            InitErrorDetails(type=PydanticCustomError("reference", "{text}", {"text": text}), loc=place, input=None)
+            for place, text in _dangling(data)
+        ]
+        try:
+            settings = handler(data)
+        except ValidationError as error:
+            problems += [
+                InitErrorDetails(
+                    type=PydanticCustomError("field", "{text}", {"text": _explain(found)}),
+                    loc=found["loc"],
+                    input=None,
+                )
+                for found in error.errors()
+            ]
+        if problems:
+            raise ValidationError.from_exception_data("settings", problems, hide_input=True)
+        return settings
+
+    @property
+    def open_access(self) -> bool:
+        """No tenant has a key: everybody is the tenant `default`."""
+        return not any(tenant.key_digests for tenant in self.tenants.values())
+
+
+def load(part: Literal["api", "worker"]) -> Settings:
+    """Reads and checks everything that `part` needs. Raises SettingsError with every mistake there is."""
+    mistakes = _strange_variables()
+    settings = None
+    try:
+        settings = _resolved(Settings())
+    except ValidationError as error:
+        mistakes += [f"{_place(found)}: {found['msg']}" for found in error.errors()]
+    except SettingsError as error:
+        mistakes += error.mistakes
+    except UnreadableVariable as error:
+        mistakes.append(f'{error}: a list or table in a variable is JSON, for example \'["a", "b"]\'')
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        mistakes.append(f"SLUICE_CONFIG={os.environ.get('SLUICE_CONFIG')}: {error}")
+    if settings is not None:
+        mistakes += _unsafe_binding(settings) if part == "api" else _missing_keys(settings)
+    if mistakes or settings is None:
+        raise SettingsError(mistakes)
+    return settings
+
+
+def _resolved(settings: Settings) -> Settings:
+    """Fills in what other settings or the usual variables decide: base URLs, keys, the default chain."""
+    targets = {}
+    for name, target in settings.targets.items():
+        base_url = target.base_url or _usual("ANTHROPIC_BASE_URL") or ANTHROPIC_URL
+        key = _usual(target.api_key_env)
+        targets[name] = target.model_copy(update={"base_url": base_url})
+        targets[name]._api_key = SecretStr(key) if key else None
+    chains = settings.chains or {"default": Chain(targets=list(targets))}
+    return settings.model_copy(update={"targets": targets, "chains": chains})
+
+
+def _usual(name: str) -> str | None:
+    """The value of a variable, or of the file that NAME_FILE names. Raises SettingsError."""
+    value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
+    if value and path:
+        raise SettingsError([f"{name} and {name}_FILE are both set: unset one of them"])
+    if not path:
+        return value or None
+    try:
+        return Path(path).read_text("utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{name}_FILE={path}: cannot be read: {type(error).__name__}"]) from error
+
+
+def _dangling(data: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Chains that name targets there are not, and a missing default chain, in the raw settings."""
+    chains, targets = data.get("chains") or {}, data.get("targets") or {"default": {}}
+    if not isinstance(chains, dict) or not isinstance(targets, dict):
+        return []
+    known = ", ".join(targets)
+    found: list[tuple[tuple[str, ...], str]] = []
+    for name, chain in chains.items():
+        named = chain.get("targets", []) if isinstance(chain, dict) else []
+        for target in named if isinstance(named, list) else []:
+            if target not in targets:
+                found.append((("chains", name, "targets"), f"there is no target {target!r}; there is {known}"))
+    if chains and "default" not in chains:
+        found.append((("chains",), "there is no chain `default`; agents that name no chain use it"))
+    if not chains and len(targets) > 1:
+        order = ", ".join(f'"{name}"' for name in targets)
+        found.append((("chains",), f"say in which order the targets are used: [chains.default] targets = [{order}]"))
+    return found
+
+
+def _strange_variables() -> list[str]:
+    sections = [f"SLUICE_{name.upper()}" for name in Settings.model_fields]
+    strange = []
+    for name in sorted(os.environ):
+        if name.startswith("SLUICE_") and name not in _NO_SECTION and name.split("__")[0] not in sections:
+            strange.append(f"{name}: there is no such setting{_nearest(name, [*sections, *_NO_SECTION])}")
+    return strange
+
+
+def _unsafe_binding(settings: Settings) -> list[str]:
+    if not settings.open_access or _is_loopback(settings.api.host):
+        return []
+    if os.environ.get("SLUICE_ALLOW_ANONYMOUS") == "1":
+        return []
+    return [
+        f"api.host = {settings.api.host} is reachable from other machines, but no tenant has a key: "
+        "give [tenants.NAME] key_digests, or set SLUICE_ALLOW_ANONYMOUS=1 to let everybody in"
+    ]
+
+
+def _missing_keys(settings: Settings) -> list[str]:
+    return [
+        f"targets.{name}: {target.api_key_env} is not set: set it (or {target.api_key_env}_FILE) to the provider's "
+        "API key; to run without one, start the simulated provider (python -m local.provider) and set "
+        f"ANTHROPIC_BASE_URL to its address and {target.api_key_env} to any word"
+        for name, target in settings.targets.items()
+        if target.api_key is None
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _place(found: ErrorDetails) -> str:
+    return ".".join(str(part) for part in found["loc"] if part != "[key]") or "settings"
+
+
+def _explain(found: ErrorDetails) -> str:
+    """One mistake of a single field, in words; the value is shown only where it cannot be a secret."""
+    path = [str(part) for part in found["loc"]]
+    variable = "SLUICE_" + "__".join(part.upper() for part in path)
+    if found["type"] == "extra_forbidden":
+        return f"there is no such setting{_nearest(path[-1], _siblings(path))}"
+    text = found["msg"].removeprefix("Value error, ")
+    shown = f", not {found['input']!r}" if isinstance(found["input"], bool | int | float) else ""
+    return f"{text[0].lower()}{text[1:]}{shown} (also settable as {variable})"
+
+
+def _siblings(path: list[str]) -> list[str]:
+    """The names that would have been right where the last part of `path` is wrong."""
+    model: Any = Settings
+    for part in path[:-1]:
+        fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+        annotation = fields[part].annotation if part in fields else None
+        model = _ITEMS.get(part, annotation) if model is Settings else model
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+_ITEMS: dict[str, type[BaseModel]] = {"targets": Target, "chains": Chain, "tenants": Tenant}
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

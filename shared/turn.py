@@ -1,0 +1,158 @@
+"""The journal of a job: what was bought from the model and what its tools did, in the order it happened.
+
+A turn is one model call and its tool calls. The journal is append-only; each record is one JSON object in a Redis
+list. Whoever opens a job again reads the journal and knows where it stands: finished work is never bought twice.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from shared.usage import Usage
+
+Block = dict[str, Any]
+"""A content block of the Messages API."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """The model's answer: content blocks, why it stopped, what it cost, and who served it."""
+
+    kind: ClassVar[str] = "model"
+    turn: int
+    content: list[Block]
+    stop_reason: str
+    usage: Usage
+    target: str
+    model: str
+    request_id: str | None
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntentRecord:
+    """Written before a tool that must not run twice: with no receipt after it, its outcome is unknown."""
+
+    kind: ClassVar[str] = "intent"
+    turn: int
+    tool_use_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRecord:
+    """The receipt of a tool call: what the model is told."""
+
+    kind: ClassVar[str] = "result"
+    turn: int
+    tool_use_id: str
+    name: str
+    content: str
+    is_error: bool
+    milliseconds: int
+
+
+Record = ModelRecord | IntentRecord | ResultRecord
+
+
+def to_json(record: Record) -> str:
+    fields = asdict(record) | {"kind": record.kind}
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+
+
+def from_json(text: str) -> Record:
+    fields = json.loads(text)
+    kind = fields.pop("kind")
+    if kind == ModelRecord.kind:
+        return ModelRecord(**fields | {"usage": Usage(**fields["usage"])})
+    if kind == IntentRecord.kind:
+        return IntentRecord(**fields)
+    return ResultRecord(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool call that the model asked for, with the turn in which it did."""
+
+    turn: int
+    id: str
+    name: str
+    input: dict[str, Any]
+    started: bool
+    """An intent is in the journal: it may have run already."""
+
+
+class Transcript:
+    """A job's input and journal, read as a conversation."""
+
+    def __init__(self, job_input: str | list[dict[str, Any]], records: list[Record]) -> None:
+        opening: list[dict[str, Any]] = (
+            [{"role": "user", "content": job_input}] if isinstance(job_input, str) else job_input
+        )
+        self._opening = opening
+        self._records = list(records)
+
+    def append(self, record: Record) -> None:
+        self._records.append(record)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def last_model(self) -> ModelRecord | None:
+        return next((record for record in reversed(self._records) if isinstance(record, ModelRecord)), None)
+
+    @property
+    def turns(self) -> int:
+        return sum(isinstance(record, ModelRecord) for record in self._records)
+
+    @property
+    def usage(self) -> Usage:
+        models = (record.usage for record in self._records if isinstance(record, ModelRecord))
+        return sum(models, Usage())
+
+    @property
+    def text(self) -> str:
+        """What the model said last, text blocks only; of an unfinished job that is its partial output."""
+        for record in reversed(self._records):
+            if isinstance(record, ModelRecord):
+                said = "".join(block["text"] for block in record.content if block["type"] == "text")
+                if said:
+                    return said
+        return ""
+
+    def unanswered(self) -> list[ToolCall]:
+        """The tool calls of the last turn that have no receipt yet, in the model's order."""
+        last = self.last_model
+        if last is None:
+            return []
+        of_turn = [record for record in self._records if record.turn == last.turn]
+        answered = {record.tool_use_id for record in of_turn if isinstance(record, ResultRecord)}
+        started = {record.tool_use_id for record in of_turn if isinstance(record, IntentRecord)}
+        return [
+            ToolCall(last.turn, block["id"], block["name"], block["input"], block["id"] in started)
+            for block in last.content
+            if block["type"] == "tool_use" and block["id"] not in answered
+        ]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The conversation as the Messages API takes it: each turn's tool results in one message of the user."""
+        messages = list(self._opening)
+        results: list[Block] = []
+        for record in self._records:
+            if isinstance(record, ModelRecord):
+                if results:
+                    messages.append({"role": "user", "content": results})
+                    results = []
+                messages.append({"role": "assistant", "content": record.content})
+            elif isinstance(record, ResultRecord):
+                results.append(
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": record.tool_use_id,
+                        "content": record.content,
+                        "is_error": record.is_error,
+                    }
+                )
+        if results:
+            messages.append({"role": "user", "content": results})
+        return messages

@@ -1,0 +1,41 @@
+"""Fixtures for all: a real Valkey of its own on a socket, emptied before and searched for leaks after each test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from local.provider_process import ProviderProcess
+from local.redis_server import RedisServer
+from shared.redis_client import Redis, connect
+from tests.key_leaks import leaked_keys
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator[Redis]:
+    """A client of an empty store. After the test every key left must be one that may stay."""
+    client = connect(redis_server.url)
+    await client.flushall()
+    yield client
+    leaks = await leaked_keys(client)
+    await client.aclose(close_connection_pool=True)
+    assert not leaks, f"keys without a lifetime: {leaks}"
+
+
+@pytest.fixture(scope="session")
+def provider_server() -> Iterator[ProviderProcess]:
+    with ProviderProcess("--latency", "0.02", "--tokens-per-second", "2000") as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(provider_server: ProviderProcess) -> Iterator[ProviderProcess]:
+    """The simulated provider, forgetful: quick, generous, without faults."""
+    provider_server.reset()
+    yield provider_server
+    provider_server.reset()

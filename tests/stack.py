@@ -1,0 +1,97 @@
+"""The real processes for a test: api and workers started as children, talked to over HTTP."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Self
+
+import httpx2
+
+from local.service_process import ServiceProcess
+from shared import clock
+
+GENEROUS = {
+    "SLUICE_TARGETS__DEFAULT__REQUESTS_PER_MINUTE": "4000",
+    "SLUICE_TARGETS__DEFAULT__INPUT_TOKENS_PER_MINUTE": "2000000",
+    "SLUICE_TARGETS__DEFAULT__OUTPUT_TOKENS_PER_MINUTE": "400000",
+}
+FINISHED = {"succeeded", "incomplete", "failed", "cancelled", "expired"}
+
+
+class Stack:
+    """One api and any number of workers over one Redis and one provider. Use as a context manager."""
+
+    def __init__(self, redis_url: str, provider_url: str, **settings: str) -> None:
+        """`settings` are environment variables, such as SLUICE_QUEUE__LEASE_SECONDS="2"."""
+        self._environment = {
+            "REDIS_URL": redis_url,
+            "ANTHROPIC_BASE_URL": provider_url,
+            "ANTHROPIC_API_KEY": "test-key",
+            "SLUICE_API__PORT": "0",
+            "SLUICE_WORKER__HTTP_PORT": "0",
+            **GENEROUS,
+            **settings,
+        }
+        self._exits = ExitStack()
+        self.workers: list[ServiceProcess] = []
+
+    def __enter__(self) -> Self:
+        self.api = self._exits.enter_context(ServiceProcess("api", self._environment))
+        self.http = self._exits.enter_context(httpx2.Client(base_url=self.api.url, timeout=70))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._exits.close()
+
+    def add_worker(self, **settings: str) -> ServiceProcess:
+        worker = self._exits.enter_context(ServiceProcess("worker", self._environment | settings))
+        self.workers.append(worker)
+        return worker
+
+    def submit(self, agent: str, job_input: Any, **fields: Any) -> str:
+        """Submits, once the agent is known; the job's id."""
+        deadline = clock.monotonic() + 20
+        while True:
+            answer = self.http.post("/v1/jobs", json={"agent": agent, "input": job_input, **fields})
+            if answer.status_code == 202:
+                return str(answer.json()["id"])
+            assert answer.status_code == 503 and clock.monotonic() < deadline, answer.text
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = self.http.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def follow(self, job_id: str, seconds: float = 30) -> Iterator[dict[str, Any]]:
+        """The job at each of its changes, by long poll, until it has ended."""
+        deadline = clock.monotonic() + seconds
+        headers: dict[str, str] = {}
+        while True:
+            answer = self.http.get(f"/v1/jobs/{job_id}", params={"wait": 5}, headers=headers)
+            if answer.status_code == 200:
+                yield answer.json()
+                if answer.json()["status"] in FINISHED:
+                    return
+                headers = {"If-None-Match": answer.headers["etag"]}
+            assert clock.monotonic() < deadline, f"{job_id} has not ended: {answer.text or headers}"
+
+    def finished(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
+        """The job once it has ended."""
+        *_, last = self.follow(job_id, seconds)
+        return last
+
+    def until(self, job_id: str, status: str, seconds: float = 30) -> dict[str, Any]:
+        """The job as soon as it has this status."""
+        for job in self.follow(job_id, seconds):
+            if job["status"] == status:
+                return job
+        raise AssertionError(f"{job_id} was never {status}")
+
+
+@contextmanager
+def stack(redis_url: str, provider_url: str, workers: int = 1, **settings: str) -> Iterator[Stack]:
+    """An api with so many workers."""
+    with Stack(redis_url, provider_url, **settings) as running:
+        for _ in range(workers):
+            running.add_worker()
+        yield running

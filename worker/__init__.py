@@ -1,0 +1,1 @@
+"""The worker: claims jobs, runs their agents turn by turn, buys model calls through the gate."""

@@ -1,0 +1,96 @@
+"""The declaration of an agent: a system prompt, tools, a chain of targets and limits."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from shared.catalogue import AgentEntry
+from shared.usage import NANO, dollars
+from worker.tools import Tool
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a job of this agent may use, unless its caller asks for less. None is no limit."""
+
+    max_turns: int | None = 20
+    max_tokens: int | None = None
+    max_cost_usd: str | None = None
+    max_seconds: int | None = 3600
+
+    def __post_init__(self) -> None:
+        for name in ("max_turns", "max_tokens", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"budget.{name} must be at least 1, not {value}")
+        if self.max_cost_usd is not None:
+            try:
+                positive = Decimal(self.max_cost_usd) > 0
+            except InvalidOperation:
+                positive = False
+            if not positive:
+                raise ValueError(
+                    f'budget.max_cost_usd must be dollars as a text such as "0.50", not {self.max_cost_usd!r}'
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent. Raises ValueError at import when the declaration cannot work."""
+
+    name: str
+    system: str
+    tools: Sequence[Tool] = ()
+    chain: str = "default"
+    max_output_tokens: int = 4096
+    budget: Budget = field(default_factory=Budget)
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise ValueError(f"agent name {self.name!r}: use lower case letters, digits, - and _, at most 64")
+        if self.max_output_tokens < 1:
+            raise ValueError(f"agent {self.name}: max_output_tokens must be at least 1")
+        strange = [tool for tool in self.tools if not isinstance(tool, Tool)]
+        if strange:
+            raise ValueError(f"agent {self.name}: {strange[0]!r} is not a tool; decorate it with @tool(effect=…)")
+        names = [tool.name for tool in self.tools]
+        if len(set(names)) < len(names):
+            raise ValueError(f"agent {self.name} has two tools of the same name")
+
+    @property
+    def tools_by_name(self) -> dict[str, Tool]:
+        return {tool.name: tool for tool in self.tools}
+
+    def tool_schemas(self) -> list[dict[str, Any]]:
+        return [tool.schema() for tool in self.tools]
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the declaration does."""
+        declared = [self.system, self.tool_schemas(), self.chain, self.max_output_tokens]
+        return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
+
+    def entry(self) -> AgentEntry:
+        """The agent as the catalogue shows it."""
+        budget = self.budget
+        cost_nano = int(Decimal(budget.max_cost_usd) * NANO) if budget.max_cost_usd else None
+        return AgentEntry(
+            name=self.name,
+            version=self.version,
+            description=self.description,
+            chain=self.chain,
+            tools=[{"name": tool.name, "description": tool.description, "effect": tool.effect} for tool in self.tools],
+            budget={
+                "max_turns": budget.max_turns,
+                "max_tokens": budget.max_tokens,
+                "max_cost_usd": dollars(cost_nano) if cost_nano else None,
+                "max_seconds": budget.max_seconds,
+            },
+        )

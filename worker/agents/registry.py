@@ -1,0 +1,38 @@
+"""The agents of this worker: the shipped ones and those of the modules that the settings name."""
+
+import importlib
+import traceback
+from collections.abc import Iterable, Mapping
+
+from shared.errors import SettingsError
+from shared.sections import Chain
+from worker.agents.agent import Agent
+
+SHIPPED = ("worker.agents.assistant", "worker.agents.researcher")
+
+
+def load(modules: Iterable[str], chains: Mapping[str, Chain]) -> dict[str, Agent]:
+    """Imports the modules and finds every `Agent` in them. Raises SettingsError with all that is wrong."""
+    found: dict[str, Agent] = {}
+    mistakes: list[str] = []
+    for name in (*SHIPPED, *modules):
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            mistakes.append(
+                f"worker.agents: {name} cannot be imported: {type(error).__name__}: {error} "
+                f"({where.filename}:{where.lineno})"
+            )
+            continue
+        agents = [value for value in vars(module).values() if isinstance(value, Agent)]
+        if not agents:
+            mistakes.append(f"worker.agents: {name} holds no Agent")
+        for agent in agents:
+            if found.setdefault(agent.name, agent) is not agent:
+                mistakes.append(f"worker.agents: {name} declares {agent.name!r}, which is declared elsewhere too")
+            if agent.chain not in chains:
+                mistakes.append(f"agent {agent.name}: there is no chain {agent.chain!r}; there is {', '.join(chains)}")
+    if mistakes:
+        raise SettingsError(mistakes)
+    return found

@@ -1,0 +1,145 @@
+"""The worker proper: arq's `Worker` with a claim of our own.
+
+From arq come the job format, the poll loop, the task table and the health record. Replaced is how jobs are taken
+(one atomic lease instead of a read, a lock and a race), how they are waited for (a wake-up instead of a poll) and
+how one is run (`worker.executor`). Why: docs/adr/0001-arq-format-own-claim.md.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from arq import Worker, func
+from arq.connections import ArqRedis
+
+from shared import backoff, clock, keys, log, metrics
+from shared.errors import StoreUnavailable
+from shared.job import Job
+from shared.queue import JOB_FUNCTION, Queue
+from shared.redis_client import Redis, reachable
+from worker.attempt import Interruption
+from worker.executor import Executor
+
+logger = log.get(__name__)
+
+SWEEP_SECONDS = 1.0
+"""The longest an idle worker sleeps without looking: a stock `enqueue_job` leaves no wake-up."""
+_CLAIM_AT_ONCE = 64
+_HEALTH_SECONDS = 60
+_PROBATION_SECONDS = 30.0
+"""How long a job with a crash in its past counts as a suspect."""
+
+
+class LeaseWorker(Worker):
+    """Runs jobs until told to stop."""
+
+    def __init__(
+        self,
+        *,
+        redis: Redis,
+        wake: Redis,
+        queue: Queue,
+        executor: Executor,
+        owner: str,
+        slots: int,
+        lease_ms: int,
+    ) -> None:
+        super().__init__(
+            functions=[func(_never, name=JOB_FUNCTION)],
+            queue_name=keys.ARQ_QUEUE,
+            redis_pool=ArqRedis(connection_pool=redis.connection_pool),
+            handle_signals=False,
+            max_jobs=slots,
+            poll_delay=0,
+            health_check_interval=_HEALTH_SECONDS,
+            job_serializer=_to_json,
+            job_deserializer=json.loads,
+        )
+        self._wake = wake
+        self._queue = queue
+        self._executor = executor
+        self._owner = owner
+        self._lease_ms = lease_ms
+        self._slot_freed = asyncio.Event()
+        self._failures = 0
+        metrics.SLOTS.set(slots)
+
+    async def _poll_iteration(self) -> None:
+        """Takes what is due, or waits until something is."""
+        try:
+            free = self.max_jobs - len(self._executor.running)
+            next_due = await self._take(free) if free else None
+            with reachable():
+                await self.heart_beat()
+            await self._idle(next_due)
+            self._failures = 0
+        except Exception as error:
+            self._failures += 1
+            if self._failures == 1:
+                logger.warning("claim_failing", error=f"{type(error).__name__}: {error}", effect="running jobs go on")
+            await asyncio.sleep(backoff.full_jitter(self._failures, base=0.1, cap=2))
+
+    async def _take(self, free: int) -> float | None:
+        """Claims and starts up to `free` jobs; seconds until the next one is due, None for no hurry."""
+        claim = await self._queue.claim(
+            self._owner,
+            lease_ms=self._lease_ms,
+            count=min(free, _CLAIM_AT_ONCE),
+            suspects=self._room_for_suspects(),
+        )
+        for job in claim.jobs:
+            self._start(job, claim.now_ms)
+        return 0.0 if claim.jobs else claim.next_due
+
+    def _start(self, job: Job, now_ms: int) -> None:
+        running = self._executor.start(job, now_ms)
+        self.tasks[job.id] = running.task
+        running.task.add_done_callback(lambda task: self._ended(job.id))
+
+    def _ended(self, job_id: str) -> None:
+        self.tasks.pop(job_id, None)
+        self.jobs_complete += 1
+        self._slot_freed.set()
+
+    def _room_for_suspects(self) -> int:
+        """One suspect at a time: a job that kills its worker must not take others down with it."""
+        return 0 if any(running.job.crashes for running in self._executor.running.values()) else 1
+
+    async def _idle(self, next_due: float | None) -> None:
+        if next_due == 0.0:
+            return
+        if len(self._executor.running) >= self.max_jobs:
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
+            return
+        seconds = SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, max(0.01, next_due))
+        with reachable():
+            await self._wake.blpop([keys.WAKE], timeout=seconds)
+
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
+        """Stops claiming, lets jobs end their turn, and after `seconds` or at `hurry` gives back what still runs."""
+        if self.main_task is not None:
+            self.main_task.cancel()
+        self._executor.draining.set()
+        deadline = clock.monotonic() + seconds
+        impatient = asyncio.create_task(hurry.wait())
+        while tasks := list(self.tasks.values()):
+            left = deadline - clock.monotonic()
+            if left <= 0 or hurry.is_set():
+                self._executor.interrupt_all(Interruption.DRAIN)
+                await asyncio.wait(tasks)
+                break
+            await asyncio.wait([*tasks, impatient], timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        impatient.cancel()
+        with suppress(StoreUnavailable), reachable():
+            await self.close()
+
+
+async def _never(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
+    """arq wants a function by the job's name; jobs are run by the executor."""
+    raise NotImplementedError
+
+
+def _to_json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()

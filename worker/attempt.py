@@ -1,0 +1,116 @@
+"""One attempt at a job: the agent loop's effects, bound to this job, its lease and its journal."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from shared import backoff, clock, log
+from shared.checkpoints import Checkpoints
+from shared.errors import StoreUnavailable
+from shared.job import IncompleteReason, Job
+from shared.scratchpad import Scratchpad
+from shared.turn import ModelRecord, Record, ToolCall, Transcript
+from worker import budget
+from worker.agents.agent import Agent
+from worker.model_call import ModelCaller, TargetClient
+from worker.provider import ModelRequest
+from worker.tool_runner import ToolOutcome, run_tool
+from worker.tools import ToolContext
+
+T = TypeVar("T")
+
+
+class Interruption(StrEnum):
+    """Why a running attempt was told to stop."""
+
+    CANCEL = "cancel"
+    LEASE_LOST = "lease_lost"
+    DRAIN = "drain"
+
+
+class Drained(Exception):
+    """The worker is leaving: the job goes back between two turns."""
+
+
+class Attempt:
+    """Implements `worker.agent_loop.Effects` for one job."""
+
+    def __init__(
+        self,
+        *,
+        job: Job,
+        agent: Agent,
+        target: TargetClient,
+        owner: str,
+        checkpoints: Checkpoints,
+        caller: ModelCaller,
+        notes: Scratchpad,
+        draining: asyncio.Event,
+        seconds_before: float,
+    ) -> None:
+        self._job = job
+        self._agent = agent
+        self._target = target
+        self._owner = owner
+        self._checkpoints = checkpoints
+        self._caller = caller
+        self._notes = notes
+        self._draining = draining
+        self._started = clock.monotonic() - seconds_before
+        self._saved = 0
+
+    def seconds_left(self) -> float | None:
+        """How long the job may still run; None is for ever."""
+        limit = self._job.spec.budget.max_seconds
+        return None if limit is None else max(0.0, limit - (clock.monotonic() - self._started))
+
+    async def load(self) -> Transcript:
+        """The job's conversation so far."""
+        records = await until_stored(lambda: self._checkpoints.load(self._job.id))
+        self._saved = len(records)
+        return Transcript(self._job.spec.input, records)
+
+    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+        if self._draining.is_set():
+            raise Drained
+        seconds = clock.monotonic() - self._started
+        return budget.exhausted(self._job.spec.budget, transcript.usage, turns=transcript.turns, seconds=seconds)
+
+    async def call_model(self, transcript: Transcript, turn: int) -> ModelRecord:
+        allowance = budget.output_allowance(self._job.spec.budget, transcript.usage, self._agent.max_output_tokens)
+        request = ModelRequest(
+            system=self._agent.system,
+            messages=transcript.messages(),
+            tools=self._agent.tool_schemas(),
+            max_tokens=allowance,
+        )
+        return await self._caller.call(self._target, self._agent.name, turn, request, on_text=lambda text: None)
+
+    async def run_tool(self, call: ToolCall) -> ToolOutcome:
+        key = f"{self._job.id}/{call.turn}/{call.id}"
+        context = ToolContext(
+            idempotency_key=key,
+            tenant=self._job.spec.tenant,
+            job_id=self._job.id,
+            session_id=self._job.spec.session_id,
+            notes=self._notes,
+            logger=log.get("tool").bind(job=self._job.id, tool=call.name),
+        )
+        return await run_tool(self._agent.tools_by_name[call.name], call, context)
+
+    async def save(self, record: Record) -> None:
+        index = self._saved
+        await until_stored(lambda: self._checkpoints.append(self._owner, self._job.id, index, record))
+        self._saved += 1
+
+
+async def until_stored(operation: Callable[[], Awaitable[T]]) -> T:
+    """Repeats a safe operation while Redis is away: what was bought must not be lost for that."""
+    failures = 0
+    while True:
+        try:
+            return await operation()
+        except StoreUnavailable:
+            failures += 1
+            await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))

@@ -1,0 +1,213 @@
+"""One attempt at a job, from claim to conclusion, read like a table of contents."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from structlog.contextvars import bound_contextvars
+
+from shared import backoff, log, metrics, tracing
+from shared.checkpoints import Checkpoints
+from shared.errors import LeaseLost, RequestTooLarge
+from shared.job import Event, IncompleteReason, Job, JobError, Status, WaitReason
+from shared.queue import Conclusion, Queue
+from shared.redis_client import Redis
+from shared.scratchpad import Scratchpad
+from shared.turn import Transcript
+from worker.agent_loop import run_agent
+from worker.agents.agent import Agent
+from worker.attempt import Attempt, Drained, Interruption, until_stored
+from worker.model_call import ModelCaller, TargetClient
+from worker.provider import ProviderBusy, ProviderError, ProviderRefused
+
+logger = log.get(__name__)
+
+_PARK_BASE_SECONDS = 5.0
+_PARK_CAP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The job goes back to the queue."""
+
+    reason: WaitReason
+    delay_seconds: float = 0
+
+
+Verdict = Conclusion | Release
+
+
+@dataclass(slots=True)
+class Running:
+    """A job this worker holds, the task that runs it, and why that was told to stop, if it was."""
+
+    job: Job
+    task: "asyncio.Task[None]"
+    interruption: Interruption | None = None
+
+    def interrupt(self, why: Interruption) -> None:
+        """Stops the attempt wherever it is; the first reason counts."""
+        if self.interruption is None:
+            self.interruption = why
+            self.task.cancel()
+
+
+class Executor:
+    """Runs claimed jobs. `running` holds every job whose lease this worker has to keep."""
+
+    def __init__(
+        self,
+        *,
+        redis: Redis,
+        owner: str,
+        queue: Queue,
+        checkpoints: Checkpoints,
+        caller: ModelCaller,
+        agents: Mapping[str, Agent],
+        chains: Mapping[str, list[TargetClient]],
+        max_crashes: int,
+        session_idle_seconds: int,
+    ) -> None:
+        self._redis = redis
+        self._owner = owner
+        self._queue = queue
+        self._checkpoints = checkpoints
+        self._caller = caller
+        self._agents = agents
+        self._chains = chains
+        self._max_crashes = max_crashes
+        self._session_idle_seconds = session_idle_seconds
+        self.draining = asyncio.Event()
+        self.running: dict[str, Running] = {}
+
+    def start(self, job: Job, now_ms: int) -> Running:
+        """Begins an attempt at a job just claimed."""
+        running = Running(job, asyncio.create_task(self._run(job, now_ms)))
+        self.running[job.id] = running
+        return running
+
+    def interrupt(self, job_id: str, why: Interruption) -> None:
+        if running := self.running.get(job_id):
+            running.interrupt(why)
+
+    def interrupt_all(self, why: Interruption) -> None:
+        for running in list(self.running.values()):
+            running.interrupt(why)
+
+    async def _run(self, job: Job, now_ms: int) -> None:
+        with (
+            bound_contextvars(job=job.id, agent=job.spec.agent, tenant=job.spec.tenant),
+            tracing.adopted(job.spec.traceparent),
+            metrics.IN_FLIGHT.track_inprogress(),
+        ):
+            try:
+                verdict = await self._judge(job, now_ms)
+                await self._write(job, verdict)
+            except LeaseLost:
+                metrics.LEASES_LOST.inc()
+                logger.warning("lease_lost", effect="another worker goes on with the job")
+            except Exception:
+                logger.exception("attempt_broke", effect="the job is run again when its lease lapses")
+            finally:
+                self.running.pop(job.id, None)
+
+    async def _judge(self, job: Job, now_ms: int) -> Verdict:
+        """What is to become of the job. Raises LeaseLost when that is not ours to say."""
+        if job.status == Status.CANCELLING:
+            return Conclusion(Event.CONFIRM_CANCEL)
+        if job.crashes >= self._max_crashes:
+            return _failed(
+                "worker",
+                "worker_crashed",
+                f"{job.crashes} workers died while running this job",
+                retryable=False,
+            )
+        agent = self._agents.get(job.spec.agent)
+        if agent is None:
+            return _failed("agent", "unknown_agent", f"this worker does not run {job.spec.agent!r}", retryable=True)
+        attempt = self._attempt(job, agent, now_ms)
+        transcript: Transcript | None = None
+        try:
+            transcript = await attempt.load()
+            async with asyncio.timeout(attempt.seconds_left()):
+                return await run_agent(agent, transcript, attempt)
+        except TimeoutError:
+            return Conclusion(
+                Event.STOP_SHORT,
+                output=transcript.text if transcript else "",
+                incomplete=IncompleteReason.DEADLINE_EXCEEDED,
+            )
+        except asyncio.CancelledError:
+            return self._interrupted(job, transcript)
+        except Drained:
+            return Release(WaitReason.CAPACITY)
+        except RequestTooLarge as error:
+            return _failed("invalid_request", "request_too_large", str(error), retryable=False)
+        except ProviderError as error:
+            return _provider_verdict(error, job)
+        except LeaseLost:
+            raise
+        except Exception as error:
+            logger.exception("agent_failed")
+            return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
+
+    def _attempt(self, job: Job, agent: Agent, now_ms: int) -> Attempt:
+        notes = Scratchpad(
+            self._redis,
+            tenant=job.spec.tenant,
+            session_id=job.spec.session_id,
+            job_id=job.id,
+            idle_seconds=self._session_idle_seconds,
+        )
+        return Attempt(
+            job=job,
+            agent=agent,
+            target=self._chains[agent.chain][0],
+            owner=self._owner,
+            checkpoints=self._checkpoints,
+            caller=self._caller,
+            notes=notes,
+            draining=self.draining,
+            seconds_before=max(0, now_ms - (job.started_ms or now_ms)) / 1000,
+        )
+
+    def _interrupted(self, job: Job, transcript: Transcript | None) -> Verdict:
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        match self.running[job.id].interruption:
+            case Interruption.CANCEL:
+                return Conclusion(Event.CONFIRM_CANCEL, output=transcript.text if transcript else None)
+            case Interruption.DRAIN:
+                return Release(WaitReason.CAPACITY)
+            case _:
+                raise LeaseLost(job.id)
+
+    async def _write(self, job: Job, verdict: Verdict) -> None:
+        """Makes the verdict true, however long Redis takes; LeaseLost if somebody else was quicker."""
+        if isinstance(verdict, Release):
+            delay_ms = int(verdict.delay_seconds * 1000)
+            status = await until_stored(
+                lambda: self._queue.release(self._owner, job.id, verdict.reason, delay_ms=delay_ms)
+            )
+            metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
+            logger.info("job_released", reason=verdict.reason, delay_seconds=verdict.delay_seconds, status=status)
+        else:
+            status = await until_stored(lambda: self._queue.finish(self._owner, job.id, verdict))
+            metrics.FINISHED.labels(job.spec.agent, status).inc()
+            logger.info("job_finished", status=status, error=verdict.error.code if verdict.error else None)
+
+
+def _failed(type: str, code: str, message: str, *, retryable: bool) -> Conclusion:
+    return Conclusion(Event.FAIL, error=JobError(type, code, message, retryable))
+
+
+def _provider_verdict(error: ProviderError, job: Job) -> Verdict:
+    """A refusal ends the job with the provider's own words; an outage only makes it wait."""
+    if isinstance(error, ProviderRefused):
+        where = f" (request id {error.request_id})" if error.request_id else ""
+        return _failed("provider", error.type, f"{error}{where}", retryable=False)
+    reason = WaitReason.RATE_LIMIT if isinstance(error, ProviderBusy) else WaitReason.PROVIDER_OUTAGE
+    delay = backoff.spread(max(error.retry_after or 0, min(_PARK_CAP_SECONDS, _PARK_BASE_SECONDS * 2**job.parks)))
+    logger.info("job_parked", error=error.type, reason=reason)
+    return Release(reason, delay)

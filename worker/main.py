@@ -1,0 +1,98 @@
+"""The worker process: settings, parts, loops, and an orderly end.
+
+SIGTERM or SIGINT drains: no new jobs, running ones end their turn and go back to the queue with what they have.
+A second one gives everything back at once. The exit code is 0 either way.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine, Iterator, Mapping
+
+import uvloop
+
+from shared import keys, log
+from shared.catalogue import ANNOUNCE_SECONDS
+from shared.errors import SettingsError
+from shared.http_server import server
+from shared.listener import listen
+from shared.redis_client import wait_for
+from shared.settings import Settings, load
+from worker import operations
+from worker.agents import Agent, registry
+from worker.attempt import Interruption
+from worker.background import every
+from worker.parts import Parts
+
+logger = log.get(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--check", action="store_true", help="check the settings and the agents, then exit")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load("worker")
+        agents = registry.load(settings.worker.agents, settings.chains)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.check:
+        print(f"settings are good; agents: {', '.join(agents)}")
+        return 0
+    log.configure()
+    return uvloop.run(run(settings, agents))
+
+
+async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
+    """Works until a signal has been carried out; returns the exit code."""
+    parts = Parts(settings, agents)
+    stop, hurry = _signals()
+    http = server(
+        operations.app(parts.probe),
+        host=settings.worker.http_host,
+        port=settings.worker.http_port,
+        on_up=lambda url: logger.info("worker_up", worker=parts.owner, operations=url),
+    )
+    serving = asyncio.create_task(http.serve())
+    loops = [asyncio.create_task(loop) for loop in _loops(parts)]
+    working = asyncio.create_task(_work(parts))
+
+    await asyncio.wait([asyncio.create_task(stop.wait()), working, serving], return_when=asyncio.FIRST_COMPLETED)
+    asked = stop.is_set()
+    logger.info("draining", jobs=len(parts.executor.running), at_most_seconds=settings.worker.drain_seconds)
+    working.cancel()
+    await parts.worker.drain(settings.worker.drain_seconds, hurry)  # the loops still keep its leases
+    for loop in loops:
+        loop.cancel()
+    http.should_exit = True
+    await asyncio.gather(working, serving, *loops, return_exceptions=True)
+    await parts.close()
+    logger.info("stopped")
+    return 0 if asked else 1
+
+
+async def _work(parts: Parts) -> None:
+    await wait_for(parts.redis)
+    await parts.worker.async_run()
+
+
+def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
+    yield every(parts.lease_ms / 3000, "lease_keeper", parts.keeper.renew)
+    yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))
+    yield listen(
+        parts.redis,
+        keys.CONTROL + parts.owner,
+        on_message=lambda job_id: parts.executor.interrupt(job_id, Interruption.CANCEL),
+        on_connect=lambda: None,  # what was missed meanwhile the lease keeper makes up for
+    )
+
+
+def _signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Two events: the first signal sets the first, the second the other."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
+    return stop, hurry

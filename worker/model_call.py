@@ -1,0 +1,179 @@
+"""One model call as an agent sees it: through the gate, priced, and tried again while that can help.
+
+Every attempt passes the gate anew and is settled with what it really used. tenacity spaces the attempts: exponential
+with full jitter, never earlier than the provider's `retry-after`. What is final at once is not tried again.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from shared import backoff, clock, log, metrics
+from shared.errors import StoreUnavailable
+from shared.gate import Call, Gate, Pool, Reservation, Spent
+from shared.turn import ModelRecord
+from shared.usage import NANO, Usage
+from worker.pricing import cost_nano
+from worker.provider import Answer, ModelRequest, Provider, ProviderBusy, ProviderDown, ProviderError
+
+logger = log.get(__name__)
+
+ATTEMPTS = 5
+_FULL_JITTER = wait_random_exponential(multiplier=0.5, max=20)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetClient:
+    """A target as calls need it: its pool at the gate and its provider."""
+
+    name: str
+    provider_name: str
+    model: str
+    pool: Pool
+    provider: Provider
+
+
+class ModelCaller:
+    """Buys model calls. One for all jobs of a worker."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def call(
+        self,
+        target: TargetClient,
+        agent: str,
+        turn: int,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+    ) -> ModelRecord:
+        """The turn's answer. Raises ProviderError when the attempts are used up, RequestTooLarge at once."""
+        async for attempt in AsyncRetrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=_pause,
+            retry=retry_if_exception_type((ProviderBusy, ProviderDown)),
+            before_sleep=_say,
+            reraise=True,
+        ):
+            with attempt:
+                return await self._attempt(target, agent, turn, request, on_text)
+        raise AssertionError("tenacity ends by returning or raising")
+
+    async def _attempt(
+        self,
+        target: TargetClient,
+        agent: str,
+        turn: int,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+    ) -> ModelRecord:
+        reservation = await self._pass_gate(target.pool, Call(agent, _characters(request), request.max_tokens))
+        started = clock.monotonic()
+        outcome, spent = "cancelled", _as_booked(reservation)
+        try:
+            answer = await target.provider.stream(request, on_text)
+            outcome, spent = "ok", _spent(answer)
+        except ProviderError as error:
+            outcome, spent = error.type, _lost(error, reservation)
+            raise
+        finally:
+            metrics.CALL_SECONDS.labels(target.name, outcome).observe(clock.monotonic() - started)
+            await self._settle(reservation, spent)
+        return _record(target, agent, turn, answer, clock.monotonic() - started)
+
+    async def _pass_gate(self, pool: Pool, call: Call) -> Reservation:
+        """Waits for the call's turn. What was booked is given back when the wait is cancelled."""
+        started, failures = clock.monotonic(), 0
+        while True:
+            try:
+                reservation = await self._gate.reserve(pool, call)
+                break
+            except StoreUnavailable:
+                failures += 1
+                await asyncio.sleep(backoff.full_jitter(failures, base=0.2, cap=5))
+        try:
+            await asyncio.sleep(reservation.wait)
+        except asyncio.CancelledError:
+            await self._settle(reservation, Spent())
+            raise
+        metrics.GATE_SECONDS.labels(pool.name).observe(clock.monotonic() - started)
+        return reservation
+
+    async def _settle(self, reservation: Reservation, spent: Spent) -> None:
+        try:
+            await self._gate.settle(reservation, spent)
+        except StoreUnavailable:
+            logger.warning("gate_not_settled", pool=reservation.pool.name, effect="its tokens stay booked")
+
+
+def _characters(request: ModelRequest) -> int:
+    """The size of a request, from which its tokens are estimated."""
+    return len(request.system) + len(json.dumps([request.messages, request.tools], ensure_ascii=False))
+
+
+def _spent(answer: Answer) -> Spent:
+    usage = answer.usage
+    counted = usage.input_tokens + usage.cache_creation_input_tokens
+    return Spent(
+        requests=1,
+        input_tokens=counted,
+        output_tokens=usage.output_tokens,
+        prompt_tokens=counted + usage.cache_read_input_tokens,
+        succeeded=True,
+        limit=answer.headroom.limit,
+        remaining=answer.headroom.remaining,
+    )
+
+
+def _as_booked(reservation: Reservation) -> Spent:
+    """A call of unknown end, counted in full: rather too much than a 429."""
+    return Spent(requests=1, input_tokens=reservation.input_tokens, output_tokens=reservation.output_tokens)
+
+
+def _lost(error: ProviderError, reservation: Reservation) -> Spent:
+    spent = _as_booked(reservation) if error.began else Spent()
+    pause = (error.retry_after or 1.0) if isinstance(error, ProviderBusy) else 0.0
+    return replace(spent, limit=error.headroom.limit, remaining=error.headroom.remaining, pause=pause)
+
+
+def _record(target: TargetClient, agent: str, turn: int, answer: Answer, seconds: float) -> ModelRecord:
+    usage: Usage = replace(
+        answer.usage,
+        model_calls=1,
+        turns=1,
+        cost_nano=cost_nano(target.provider_name, answer.model, answer.usage),
+    )
+    for kind in ("input", "cache_creation_input", "cache_read_input", "output"):
+        metrics.TOKENS.labels(target.name, kind).inc(getattr(usage, f"{kind}_tokens"))
+    metrics.COST.labels(target.name, agent).inc(usage.cost_nano / NANO)
+    return ModelRecord(
+        turn=turn,
+        content=answer.content,
+        stop_reason=answer.stop_reason,
+        usage=usage,
+        target=target.name,
+        model=answer.model,
+        request_id=answer.request_id,
+        milliseconds=int(seconds * 1000),
+    )
+
+
+def _pause(state: RetryCallState) -> float:
+    error: Any = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, ProviderError) else None
+    return backoff.spread(asked) if asked is not None else _FULL_JITTER(state)
+
+
+def _say(state: RetryCallState) -> None:
+    error: Any = state.outcome.exception() if state.outcome else None
+    logger.info("model_call_repeated", attempt=state.attempt_number, error=error.type, request_id=error.request_id)

@@ -1,0 +1,84 @@
+"""What a worker is made of, put together once at start."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from shared import ids
+from shared.catalogue import Catalogue
+from shared.checkpoints import Checkpoints
+from shared.errors import StoreUnavailable
+from shared.gate import Gate, Limits, Pool
+from shared.queue import Queue
+from shared.redis_client import connect, reachable
+from shared.sections import Target
+from shared.settings import Settings
+from worker.agents import Agent
+from worker.arq_worker import SWEEP_SECONDS, LeaseWorker
+from worker.executor import Executor
+from worker.lease_keeper import LeaseKeeper
+from worker.model_call import ModelCaller, TargetClient
+from worker.provider_anthropic import AnthropicProvider
+from worker.readiness import ReadinessProbe
+
+
+class Parts:
+    """Everything that one worker process holds; `owner` is its name in every lease."""
+
+    def __init__(self, settings: Settings, agents: Mapping[str, Agent]) -> None:
+        self.owner = ids.new_worker_id()
+        self.lease_ms = int(settings.queue.lease_seconds * 1000)
+        url = settings.redis.url.get_secret_value()
+        self.redis = connect(url)
+        self._wake = connect(url, blocking=SWEEP_SECONDS)
+        self._targets = {name: _client(name, target) for name, target in settings.targets.items()}
+        chains = {name: [self._targets[one] for one in chain.targets] for name, chain in settings.chains.items()}
+
+        queue = Queue(self.redis, retention_ms=settings.queue.retention_seconds * 1000)
+        gate = Gate(self.redis)
+        self.executor = Executor(
+            redis=self.redis,
+            owner=self.owner,
+            queue=queue,
+            checkpoints=Checkpoints(self.redis),
+            caller=ModelCaller(gate),
+            agents=agents,
+            chains=chains,
+            max_crashes=settings.queue.max_crashes,
+            session_idle_seconds=settings.sessions.idle_seconds,
+        )
+        self.worker = LeaseWorker(
+            redis=self.redis,
+            wake=self._wake,
+            queue=queue,
+            executor=self.executor,
+            owner=self.owner,
+            slots=settings.worker.max_in_flight,
+            lease_ms=self.lease_ms,
+        )
+        self.keeper = LeaseKeeper(
+            queue=queue, gate=gate, executor=self.executor, owner=self.owner, lease_ms=self.lease_ms
+        )
+        self.catalogue = Catalogue(self.redis)
+        self.entries = [agent.entry() for agent in agents.values()]
+        self.probe = ReadinessProbe(self.redis, self._targets.values())
+
+    async def close(self) -> None:
+        for target in self._targets.values():
+            await target.provider.close()
+        with suppress(StoreUnavailable), reachable():
+            await self._wake.aclose(close_connection_pool=True)
+            await self.redis.aclose(close_connection_pool=True)
+
+
+def _client(name: str, target: Target) -> TargetClient:
+    limits = Limits(
+        requests=target.requests_per_minute,
+        input=target.input_tokens_per_minute,
+        output=target.output_tokens_per_minute,
+        in_flight=target.max_in_flight,
+    )
+    key = target.api_key.get_secret_value() if target.api_key else ""
+    provider = AnthropicProvider(
+        model=target.model, base_url=str(target.base_url), api_key=key, max_connections=target.max_in_flight
+    )
+    return TargetClient(name, target.provider, target.model, Pool(target.pool_name, limits), provider)

@@ -1,0 +1,165 @@
+"""The Anthropic Messages API through its own SDK; this module alone knows it.
+
+The SDK's own retries are off: each attempt has to pass the gate. Calls are always streamed, since the API refuses
+long ones that are not, and an overload can come in mid-stream with status 200; so errors are told apart by their
+`type`, not by the status. See https://docs.anthropic.com/en/api/errors and …/api/rate-limits.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anthropic
+import httpx2
+from anthropic.types import Message
+
+from shared.turn import Block
+from shared.usage import Usage
+from worker.provider import (
+    Answer,
+    Headroom,
+    ModelRequest,
+    ProviderBusy,
+    ProviderDown,
+    ProviderError,
+    ProviderRefused,
+)
+
+_CONNECT_SECONDS = 10.0
+_SILENCE_SECONDS = 120.0
+"""How long a stream may say nothing; the API sends pings while the model thinks."""
+_PROBE_SECONDS = 5.0
+
+_ERRORS: dict[str, type[ProviderError]] = {
+    "rate_limit_error": ProviderBusy,
+    "overloaded_error": ProviderDown,
+    "api_error": ProviderDown,
+    "timeout_error": ProviderDown,
+    "invalid_request_error": ProviderRefused,
+    "authentication_error": ProviderRefused,
+    "billing_error": ProviderRefused,
+    "permission_error": ProviderRefused,
+    "not_found_error": ProviderRefused,
+    "request_too_large": ProviderRefused,
+}
+_DIMENSIONS = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
+
+
+class AnthropicProvider:
+    """One model of one account. Implements `worker.provider.Provider`."""
+
+    def __init__(self, *, model: str, base_url: str, api_key: str, max_connections: int) -> None:
+        self._model = model
+        timeout = httpx2.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        self._client = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=timeout,
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                timeout=timeout,
+                limits=httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            ),
+        )
+
+    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
+        began = False
+        try:
+            async with self._client.messages.stream(**self._arguments(request)) as stream:
+                async for event in stream:
+                    began = True
+                    if event.type == "text":
+                        on_text(event.text)
+                message = await stream.get_final_message()
+                headers = stream.response.headers
+                request_id = stream.request_id
+        except anthropic.APIError as error:
+            raise _translated(error, began) from error
+        except (httpx2.HTTPError, json.JSONDecodeError, ValueError, AssertionError) as error:
+            raise ProviderDown(
+                f"the answer broke off: {type(error).__name__}", type="broken_answer", began=began
+            ) from error
+        if message.stop_reason is None:
+            raise ProviderDown("the answer ended before it was complete", type="broken_answer", began=True)
+        return Answer(
+            content=_blocks(message),
+            stop_reason=message.stop_reason,
+            usage=_usage(message),
+            model=message.model,
+            request_id=request_id,
+            headroom=_headroom(headers),
+        )
+
+    async def probe(self) -> None:
+        try:
+            await self._client.models.list(limit=1, timeout=_PROBE_SECONDS)
+        except anthropic.APIError as error:
+            raise _translated(error, began=False) from error
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _arguments(self, request: ModelRequest) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": self._model,
+            "max_tokens": request.max_tokens,
+            "messages": request.messages,
+        }
+        if request.system:
+            arguments["system"] = request.system
+        if request.tools:
+            arguments["tools"] = request.tools
+        return arguments
+
+
+def _translated(error: anthropic.APIError, began: bool) -> ProviderError:
+    if not isinstance(error, anthropic.APIStatusError):
+        return ProviderDown(
+            f"no connection to the provider: {type(error).__name__}", type="connection_error", began=began
+        )
+    kind = _ERRORS.get(error.type or "") or _by_status(error.status_code)
+    return kind(
+        error.api_message or error.message,
+        type=error.type or f"http_{error.status_code}",
+        request_id=error.request_id,
+        retry_after=_seconds(error.response.headers.get("retry-after")),
+        began=began,
+        headroom=_headroom(error.response.headers),
+    )
+
+
+def _by_status(status: int) -> type[ProviderError]:
+    """For an answer that names no type, such as a gateway's own."""
+    if status == 429:
+        return ProviderBusy
+    return ProviderRefused if 400 <= status < 500 and status not in (408, 409) else ProviderDown
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _blocks(message: Message) -> list[Block]:
+    """Content as it may be sent back: what the model said, without the fields only an answer has."""
+    return [block.model_dump(mode="json", exclude_none=True, exclude={"parsed_output"}) for block in message.content]
+
+
+def _usage(message: Message) -> Usage:
+    usage = message.usage
+    return Usage(
+        input_tokens=usage.input_tokens,
+        cache_creation_input_tokens=usage.cache_creation_input_tokens or 0,
+        cache_read_input_tokens=usage.cache_read_input_tokens or 0,
+        output_tokens=usage.output_tokens,
+    )
+
+
+def _headroom(headers: Mapping[str, str]) -> Headroom:
+    def read(what: str) -> dict[str, int]:
+        named = {name: headers.get(f"anthropic-ratelimit-{header}-{what}", "") for name, header in _DIMENSIONS.items()}
+        return {name: int(text) for name, text in named.items() if text.isdigit()}
+
+    return Headroom(limit=read("limit"), remaining=read("remaining"))

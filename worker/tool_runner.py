@@ -1,0 +1,91 @@
+"""Running one tool call: arguments checked, time limited, whatever happens turned into words for the model."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from shared import clock, log, metrics
+from shared.turn import ToolCall
+from worker.tools import Tool, ToolContext
+
+logger = log.get(__name__)
+
+MAX_OUTPUT_CHARACTERS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """What the model is told of a call."""
+
+    content: str
+    is_error: bool
+    milliseconds: int = 0
+
+
+def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
+    """Why this call must not be run at all, if so."""
+    tool = tools.get(call.name)
+    if tool is None:
+        known = ", ".join(tools) or "none"
+        return ToolOutcome(f"There is no tool {call.name}; there are: {known}.", is_error=True)
+    if call.started and not tool.effect.repeatable:
+        return ToolOutcome(
+            "The outcome of this call is unknown: the process running it stopped before it could report. "
+            "It was not run again. Have a person check before anything is repeated.",
+            is_error=True,
+        )
+    if tool.needs_approval(call.input):
+        return ToolOutcome(
+            "This call needs a person's approval, which cannot be asked for here; it was not run.",
+            is_error=True,
+        )
+    return None
+
+
+async def run_tool(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
+    """Runs the call once. Never raises for what the tool does: a failing tool is an answer to the model."""
+    started = clock.monotonic()
+    outcome = await _run(tool, call, context)
+    seconds = clock.monotonic() - started
+    metrics.TOOL_SECONDS.labels(tool.name, "error" if outcome.is_error else "ok").observe(seconds)
+    return ToolOutcome(outcome.content, outcome.is_error, int(seconds * 1000))
+
+
+async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
+    try:
+        checked = tool.parameters.model_validate(call.input)
+    except ValidationError as error:
+        return ToolOutcome(f"The input does not fit the tool: {_complaints(error)}.", is_error=True)
+    arguments = {name: getattr(checked, name) for name in type(checked).model_fields}
+    if tool.takes_context:
+        arguments["context"] = context
+    try:
+        async with asyncio.timeout(tool.timeout):
+            if tool.is_async:
+                result = await tool.function(**arguments)
+            else:
+                result = await asyncio.to_thread(tool.function, **arguments)
+        return ToolOutcome(_text(result), is_error=False)
+    except TimeoutError:
+        return ToolOutcome(f"The tool did not answer within {tool.timeout:g} seconds.", is_error=True)
+    except Exception as error:
+        logger.warning("tool_failed", tool=tool.name, error=type(error).__name__)
+        return ToolOutcome(_cut(f"{type(error).__name__}: {error}"), is_error=True)
+
+
+def _complaints(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found)
+
+
+def _text(result: object) -> str:
+    return _cut(result if isinstance(result, str) else to_json(result, serialize_unknown=True).decode())
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MAX_OUTPUT_CHARACTERS:
+        return text
+    return f"{text[:MAX_OUTPUT_CHARACTERS]}\n[cut: {len(text)} characters in all]"

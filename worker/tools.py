@@ -1,0 +1,113 @@
+"""Tools: functions that a model may call, declared by their type hints and docstring."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, create_model
+from structlog.typing import FilteringBoundLogger
+
+from shared.scratchpad import Scratchpad
+
+ApprovalRule = Callable[[dict[str, Any]], bool]
+Approval = Literal["never", "always"] | ApprovalRule
+
+
+class Effect(StrEnum):
+    """What a call does to the world, and so what may be done when a crash hides whether it ran."""
+
+    READ = "read"
+    """Changes nothing: may run again, and beside others."""
+    IDEMPOTENT = "idempotent"
+    """Twice with the same idempotency key is the same as once: may run again."""
+    COMPENSABLE = "compensable"
+    """Can be undone by a person: never runs again blindly."""
+    IRREVERSIBLE = "irreversible"
+    """Cannot be undone: never runs again blindly."""
+
+    @property
+    def repeatable(self) -> bool:
+        return self in (Effect.READ, Effect.IDEMPOTENT)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    """Given to a tool that has a parameter `context: ToolContext` (that name and type)."""
+
+    idempotency_key: str
+    """The same for every attempt at this very call; give it to whatever the tool calls."""
+    tenant: str
+    job_id: str
+    session_id: str | None
+    notes: Scratchpad
+    logger: FilteringBoundLogger
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A declared tool. `timeout` in seconds; a sync function runs in a thread and cannot be interrupted there."""
+
+    name: str
+    description: str
+    parameters: type[BaseModel]
+    function: Callable[..., Any] | Callable[..., Awaitable[Any]]
+    effect: Effect
+    approval: Approval
+    timeout: float
+    takes_context: bool
+    is_async: bool
+
+    def schema(self) -> dict[str, Any]:
+        """The tool as the Messages API takes it."""
+        parameters = self.parameters.model_json_schema()
+        parameters.pop("title", None)
+        return {"name": self.name, "description": self.description, "input_schema": parameters}
+
+    def needs_approval(self, arguments: dict[str, Any]) -> bool:
+        if callable(self.approval):
+            return self.approval(arguments)
+        return self.approval == "always"
+
+
+def tool(
+    *,
+    effect: Literal["read", "idempotent", "compensable", "irreversible"],
+    approval: Approval = "never",
+    timeout: float = 60.0,
+) -> Callable[[Callable[..., Any]], Tool]:
+    """Makes a function a tool: its name, docstring and type hints are what the model sees.
+
+    Raises TypeError at import when the function has no docstring or a parameter without a type.
+    """
+
+    def declare(function: Callable[..., Any]) -> Tool:
+        name = function.__name__
+        description = inspect.getdoc(function)
+        if not description:
+            raise TypeError(f"tool {name} needs a docstring: it is what the model reads")
+        hints = get_type_hints(function, include_extras=True)
+        fields: dict[str, Any] = {}
+        takes_context = False
+        for parameter in inspect.signature(function).parameters.values():
+            if hints.get(parameter.name) is ToolContext:
+                takes_context = True
+                continue
+            if parameter.name not in hints:
+                raise TypeError(f"tool {name}: parameter {parameter.name} needs a type")
+            default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+            fields[parameter.name] = (hints[parameter.name], default)
+        return Tool(
+            name=name,
+            description=description,
+            parameters=create_model(name, __config__=ConfigDict(extra="forbid"), **fields),
+            function=function,
+            effect=Effect(effect),
+            approval=approval,
+            timeout=timeout,
+            takes_context=takes_context,
+            is_async=inspect.iscoroutinefunction(function),
+        )
+
+    return declare
