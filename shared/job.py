@@ -107,6 +107,10 @@ HEAD_START_MS = {Priority.HIGH: 600_000, Priority.STANDARD: 300_000, Priority.LO
 """How far a priority moves a job ahead in its queue: a ten minute old low job goes before a new high one."""
 
 
+SUSPECT_CRASHES = 2
+"""After so many deaths of its workers a job may itself be what kills them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What one job may use; None is no limit. Money in nano-dollars, time in seconds from its first start."""
@@ -176,6 +180,10 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.status in FINISHED
+
+    @property
+    def suspect(self) -> bool:
+        return self.crashes >= SUSPECT_CRASHES
 
     @classmethod
     def new(cls, job_id: str, spec: JobSpec, created_ms: int) -> "Job":

@@ -138,7 +138,10 @@ class Queue:
         raise AssertionError(answer)
 
     async def claim(self, owner: str, *, lease_ms: int, count: int, suspects: int) -> Claim:
-        """Leases up to `count` due jobs to `owner`, at most `suspects` of them with a crash in their past."""
+        """Leases up to `count` due jobs to `owner`, at most `suspects` of them suspect.
+
+        A job whose lease `owner` let lapse comes back too: if it still runs there, it is to be left running.
+        """
         answer = await script("job_claim")(
             self._redis,
             _QUEUE_KEYS,

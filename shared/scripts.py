@@ -14,7 +14,7 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from shared import keys
-from shared.job import FINISHED, TRANSITIONS
+from shared.job import FINISHED, SUSPECT_CRASHES, TRANSITIONS
 from shared.redis_client import Redis, reachable
 
 _FOLDER = Path(__file__).parent / "lua"
@@ -72,6 +72,7 @@ def _job_constants() -> str:
         for status, row in TRANSITIONS.items()
     ]
     finished = ", ".join(f"{status} = true" for status in sorted(FINISHED))
+    lines.append(f"local SUSPECT_CRASHES = {SUSPECT_CRASHES}")
     lines.append("local NEXT = {" + ", ".join(rows) + "}")
     lines.append(f"local FINISHED = {{{finished}}}")
     return "\n".join(lines) + "\n"

@@ -3,8 +3,10 @@
 How they are read, and how mistakes are reported, is in `shared.settings`. `docs/settings.md` explains each.
 """
 
+import re
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
@@ -16,10 +18,33 @@ _REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
 def _redis_url(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(_REDIS_SCHEMES):
         raise ValueError("must begin with redis://, rediss://, unix:// or redis+sentinel://")
+    if not _is_address(url.get_secret_value()):
+        raise ValueError(
+            "is not an address such as redis://:password@host:6379/0 or redis+sentinel://host:26379,host:26379/service "
+            "(in a password write / as %2F, @ as %40, # as %23)"
+        )
     return url
 
 
-def _http_url(url: str | None) -> str | None:
+def _is_address(url: str) -> bool:
+    """Whether hosts, ports, database or service can be told apart; a "/" or "#" in a password mixes them up."""
+    try:
+        parts = urlsplit(url)
+        if parts.fragment:
+            return False
+        if parts.scheme == "unix":
+            return parts.path != ""
+        if parts.scheme != "redis+sentinel":
+            return (parts.port is None or parts.port > 0) and re.fullmatch(r"(/[0-9]*)?", parts.path) is not None
+        hosts = parts.netloc.rpartition("@")[2].split(",")
+        ports = [urlsplit(f"//{host}").port for host in hosts]
+        return all(hosts) and 0 not in ports and parts.path.strip("/") != ""
+    except ValueError:
+        return False
+
+
+def http_url(url: str | None) -> str | None:
+    """Raises ValueError for what is no http address; None stays None."""
     if url is not None and not url.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
     return url
@@ -31,7 +56,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ApiSettings(_Section):
@@ -65,7 +90,7 @@ class Target(_Section):
 
     provider: Literal["anthropic"] = "anthropic"
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
-    base_url: Annotated[str | None, AfterValidator(_http_url)] = None
+    base_url: Annotated[str | None, AfterValidator(http_url)] = None
     pool: Name | None = None
     api_key_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] = "ANTHROPIC_API_KEY"
     requests_per_minute: Count = 50

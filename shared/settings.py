@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-from pydantic_settings import SettingsError as UnreadableVariable
 
 from shared.errors import SettingsError
 from shared.sections import (
@@ -36,9 +37,20 @@ from shared.sections import (
     Tenant,
     WebhookSettings,
     WorkerSettings,
+    http_url,
 )
 
 _NO_SECTION = frozenset({"SLUICE_CONFIG", "SLUICE_ALLOW_ANONYMOUS"})
+
+
+class _Environment(EnvSettingsSource):
+    """The variables SLUICE_SECTION__NAME. One that is no JSON where it should be is judged with all other values."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -65,13 +77,13 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        url = _usual("REDIS_URL")
+        url, _ = _usual("REDIS_URL")
         usual = InitSettingsSource(settings_cls, {"redis": {"url": url}} if url else {})
         path = os.environ.get("SLUICE_CONFIG")
         if path and not Path(path).is_file():
             raise FileNotFoundError("there is no such file")
         files = (TomlConfigSettingsSource(settings_cls, path),) if path else ()
-        return (env_settings, usual, *files)
+        return (_Environment(settings_cls), usual, *files)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -104,48 +116,60 @@ class Settings(BaseSettings):
 
 def load(part: Literal["api", "worker"]) -> Settings:
     """Reads and checks everything that `part` needs. Raises SettingsError with every mistake there is."""
-    mistakes = _strange_variables()
+    mistakes = [*_strange_variables(), *_wrong_addresses()]
     settings = None
     try:
-        settings = _resolved(Settings())
+        settings = Settings()
     except ValidationError as error:
         mistakes += [f"{_place(found)}: {found['msg']}" for found in error.errors()]
-    except SettingsError as error:
-        mistakes += error.mistakes
-    except UnreadableVariable as error:
-        mistakes.append(f'{error}: a list or table in a variable is JSON, for example \'["a", "b"]\'')
     except (OSError, tomllib.TOMLDecodeError) as error:
         mistakes.append(f"SLUICE_CONFIG={os.environ.get('SLUICE_CONFIG')}: {error}")
+    except UnicodeDecodeError as error:
+        mistakes.append(f"SLUICE_CONFIG={os.environ.get('SLUICE_CONFIG')}: is not UTF-8 at byte {error.start}")
     if settings is not None:
+        settings, wrong_keys = _resolved(settings)
+        mistakes += wrong_keys
         mistakes += _unsafe_binding(settings) if part == "api" else _missing_keys(settings)
     if mistakes or settings is None:
         raise SettingsError(mistakes)
     return settings
 
 
-def _resolved(settings: Settings) -> Settings:
-    """Fills in what other settings or the usual variables decide: base URLs, keys, the default chain."""
-    targets = {}
+def _resolved(settings: Settings) -> tuple[Settings, list[str]]:
+    """Fills in what other settings or the usual variables decide: base URLs, keys, the default chain. And mistakes."""
+    targets, mistakes = {}, []
+    usual_url, _ = _usual("ANTHROPIC_BASE_URL")
     for name, target in settings.targets.items():
-        base_url = target.base_url or _usual("ANTHROPIC_BASE_URL") or ANTHROPIC_URL
-        key = _usual(target.api_key_env)
-        targets[name] = target.model_copy(update={"base_url": base_url})
+        key, mistake = _usual(target.api_key_env)
+        mistakes += [mistake] if mistake else []
+        targets[name] = target.model_copy(update={"base_url": target.base_url or usual_url or ANTHROPIC_URL})
         targets[name]._api_key = SecretStr(key) if key else None
     chains = settings.chains or {"default": Chain(targets=list(targets))}
-    return settings.model_copy(update={"targets": targets, "chains": chains})
+    return settings.model_copy(update={"targets": targets, "chains": chains}), list(dict.fromkeys(mistakes))
 
 
-def _usual(name: str) -> str | None:
-    """The value of a variable, or of the file that NAME_FILE names. Raises SettingsError."""
+def _usual(name: str) -> tuple[str | None, str | None]:
+    """The value of a variable, or of the file that NAME_FILE names; and what is wrong with it."""
     value, path = os.environ.get(name), os.environ.get(f"{name}_FILE")
     if value and path:
-        raise SettingsError([f"{name} and {name}_FILE are both set: unset one of them"])
+        return None, f"{name} and {name}_FILE are both set: unset one of them"
     if not path:
-        return value or None
+        return value or None, None
     try:
-        return Path(path).read_text("utf-8").strip() or None
+        text = Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{name}_FILE={path}: cannot be read: {type(error).__name__}"]) from error
+        return None, f"{name}_FILE={path}: cannot be read: {type(error).__name__}"
+    return (text, None) if text else (None, f"{name}_FILE={path}: the file is empty")
+
+
+def _wrong_addresses() -> list[str]:
+    _, redis = _usual("REDIS_URL")
+    base_url, base = _usual("ANTHROPIC_BASE_URL")
+    try:
+        http_url(base_url)
+    except ValueError as error:
+        base = f"ANTHROPIC_BASE_URL: {error}"
+    return [mistake for mistake in (redis, base) if mistake]
 
 
 def _dangling(data: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
@@ -158,7 +182,7 @@ def _dangling(data: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     for name, chain in chains.items():
         named = chain.get("targets", []) if isinstance(chain, dict) else []
         for target in named if isinstance(named, list) else []:
-            if target not in targets:
+            if isinstance(target, str) and target not in targets:
                 found.append((("chains", name, "targets"), f"there is no target {target!r}; there is {known}"))
     if chains and "default" not in chains:
         found.append((("chains",), "there is no chain `default`; agents that name no chain use it"))
@@ -194,7 +218,7 @@ def _missing_keys(settings: Settings) -> list[str]:
         "API key; to run without one, start the simulated provider (python -m local.provider) and set "
         f"ANTHROPIC_BASE_URL to its address and {target.api_key_env} to any word"
         for name, target in settings.targets.items()
-        if target.api_key is None
+        if target.api_key is None and not os.environ.get(f"{target.api_key_env}_FILE")  # else that file is wrong
     ]
 
 
@@ -212,12 +236,18 @@ def _place(found: ErrorDetails) -> str:
 def _explain(found: ErrorDetails) -> str:
     """One mistake of a single field, in words; the value is shown only where it cannot be a secret."""
     path = [str(part) for part in found["loc"]]
-    variable = "SLUICE_" + "__".join(part.upper() for part in path)
     if found["type"] == "extra_forbidden":
         return f"there is no such setting{_nearest(path[-1], _siblings(path))}"
     text = found["msg"].removeprefix("Value error, ")
-    shown = f", not {found['input']!r}" if isinstance(found["input"], bool | int | float) else ""
-    return f"{text[0].lower()}{text[1:]}{shown} (also settable as {variable})"
+    text = text[0].lower() + text[1:]
+    if isinstance(found["input"], bool | int | float) and not _SECRET & set(path):
+        text += f", not {found['input']!r}"
+    if isinstance(found["input"], str) and found["type"] in ("list_type", "dict_type", "model_type"):
+        text += '; in a variable lists and tables are JSON, such as ["a", "b"]'
+    if path[-1] == "[key]":
+        return text
+    settable = path[:-1] if isinstance(found["loc"][-1], int) else path
+    return f"{text} (also settable as SLUICE_{'__'.join(settable).upper()})"
 
 
 def _siblings(path: list[str]) -> list[str]:
@@ -230,6 +260,8 @@ def _siblings(path: list[str]) -> list[str]:
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
+_SECRET = {"url", "key_digests", "api_key_env"}
+"""Where a secret is, or where somebody may put one by mistake: not even a number from there is shown."""
 _ITEMS: dict[str, type[BaseModel]] = {"targets": Target, "chains": Chain, "tenants": Tenant}
 
 

@@ -121,9 +121,12 @@ class Transcript:
         return ""
 
     def unanswered(self) -> list[ToolCall]:
-        """The tool calls of the last turn that have no receipt yet, in the model's order."""
+        """The tool calls of the last turn that have no receipt yet, in the model's order.
+
+        A turn that ended for any other reason than its tool calls may hold one that was cut off in the middle.
+        """
         last = self.last_model
-        if last is None:
+        if last is None or last.stop_reason != "tool_use":
             return []
         of_turn = [record for record in self._records if record.turn == last.turn]
         answered = {record.tool_use_id for record in of_turn if isinstance(record, ResultRecord)}

@@ -1,13 +1,15 @@
 """The real processes for a test: api and workers started as children, talked to over HTTP."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
 
 import httpx2
+import redis as redis_sync
 
 from local.service_process import ServiceProcess
-from shared import clock
+from shared import clock, keys
 
 GENEROUS = {
     "SLUICE_TARGETS__DEFAULT__REQUESTS_PER_MINUTE": "4000",
@@ -54,7 +56,8 @@ class Stack:
             answer = self.http.post("/v1/jobs", json={"agent": agent, "input": job_input, **fields})
             if answer.status_code == 202:
                 return str(answer.json()["id"])
-            assert answer.status_code == 503 and clock.monotonic() < deadline, answer.text
+            assert answer.status_code == 503, answer.text
+            assert clock.monotonic() < deadline, answer.text
 
     def job(self, job_id: str) -> dict[str, Any]:
         answer = self.http.get(f"/v1/jobs/{job_id}")
@@ -79,6 +82,12 @@ class Stack:
         """The job once it has ended."""
         *_, last = self.follow(job_id, seconds)
         return last
+
+    def results(self, job_id: str) -> list[dict[str, Any]]:
+        """The tool results in the job's journal, oldest first."""
+        with redis_sync.Redis.from_url(self._environment["REDIS_URL"], decode_responses=True) as redis:
+            records = [json.loads(line) for line in redis.lrange(keys.turns(job_id), 0, -1)]
+        return [record for record in records if record["kind"] == "result"]
 
     def until(self, job_id: str, status: str, seconds: float = 30) -> dict[str, Any]:
         """The job as soon as it has this status."""

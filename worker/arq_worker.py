@@ -27,8 +27,10 @@ SWEEP_SECONDS = 1.0
 """The longest an idle worker sleeps without looking: a stock `enqueue_job` leaves no wake-up."""
 _CLAIM_AT_ONCE = 64
 _HEALTH_SECONDS = 60
+_LAST_WRITES_SECONDS = 10.0
+"""How long jobs may take to be given back; with Redis away their leases have to lapse."""
 _PROBATION_SECONDS = 30.0
-"""How long a job with a crash in its past counts as a suspect."""
+"""How long a suspect must have run here before the next one is taken."""
 
 
 class LeaseWorker(Worker):
@@ -89,7 +91,8 @@ class LeaseWorker(Worker):
             suspects=self._room_for_suspects(),
         )
         for job in claim.jobs:
-            self._start(job, claim.now_ms)
+            if job.id not in self._executor.running:  # else its lease had lapsed while Redis was away
+                self._start(job, claim.now_ms)
         return 0.0 if claim.jobs else claim.next_due
 
     def _start(self, job: Job, now_ms: int) -> None:
@@ -103,8 +106,10 @@ class LeaseWorker(Worker):
         self._slot_freed.set()
 
     def _room_for_suspects(self) -> int:
-        """One suspect at a time: a job that kills its worker must not take others down with it."""
-        return 0 if any(running.job.crashes for running in self._executor.running.values()) else 1
+        """One suspect at a time, until it has lived long enough to be trusted."""
+        probation_began = clock.monotonic() - _PROBATION_SECONDS
+        running = self._executor.running.values()
+        return 0 if any(one.job.suspect and one.since > probation_began for one in running) else 1
 
     async def _idle(self, next_due: float | None) -> None:
         if next_due == 0.0:
@@ -128,7 +133,7 @@ class LeaseWorker(Worker):
             left = deadline - clock.monotonic()
             if left <= 0 or hurry.is_set():
                 self._executor.interrupt_all(Interruption.DRAIN)
-                await asyncio.wait(tasks)
+                await asyncio.wait(tasks, timeout=_LAST_WRITES_SECONDS)
                 break
             await asyncio.wait([*tasks, impatient], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog.contextvars import bound_contextvars
 
-from shared import backoff, log, metrics, tracing
+from shared import backoff, clock, log, metrics, tracing
+from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost, RequestTooLarge
 from shared.job import Event, IncompleteReason, Job, JobError, Status, WaitReason
@@ -22,6 +23,7 @@ from worker.provider import ProviderBusy, ProviderError, ProviderRefused
 
 logger = log.get(__name__)
 
+_OTHER_WORKER_SECONDS = 1.0
 _PARK_BASE_SECONDS = 5.0
 _PARK_CAP_SECONDS = 60.0
 
@@ -39,15 +41,17 @@ Verdict = Conclusion | Release
 
 @dataclass(slots=True)
 class Running:
-    """A job this worker holds, the task that runs it, and why that was told to stop, if it was."""
+    """A job this worker holds, the task that runs it since when, and why that was told to stop, if it was."""
 
     job: Job
     task: "asyncio.Task[None]"
+    since: float = field(default_factory=clock.monotonic)
     interruption: Interruption | None = None
+    decided: bool = False
 
     def interrupt(self, why: Interruption) -> None:
-        """Stops the attempt wherever it is; the first reason counts."""
-        if self.interruption is None:
+        """Stops the attempt wherever it is; the first reason counts, and none once its end is being written."""
+        if self.interruption is None and not self.decided:
             self.interruption = why
             self.task.cancel()
 
@@ -65,6 +69,7 @@ class Executor:
         caller: ModelCaller,
         agents: Mapping[str, Agent],
         chains: Mapping[str, list[TargetClient]],
+        catalogue: Catalogue,
         max_crashes: int,
         session_idle_seconds: int,
     ) -> None:
@@ -75,6 +80,7 @@ class Executor:
         self._caller = caller
         self._agents = agents
         self._chains = chains
+        self._catalogue = catalogue
         self._max_crashes = max_crashes
         self._session_idle_seconds = session_idle_seconds
         self.draining = asyncio.Event()
@@ -102,6 +108,7 @@ class Executor:
         ):
             try:
                 verdict = await self._judge(job, now_ms)
+                self.running[job.id].decided = True
                 await self._write(job, verdict)
             except LeaseLost:
                 metrics.LEASES_LOST.inc()
@@ -116,27 +123,30 @@ class Executor:
         if job.status == Status.CANCELLING:
             return Conclusion(Event.CONFIRM_CANCEL)
         if job.crashes >= self._max_crashes:
-            return _failed(
-                "worker",
-                "worker_crashed",
-                f"{job.crashes} workers died while running this job",
-                retryable=False,
-            )
+            story = f"{job.crashes} workers died while running this job"
+            return _failed("worker", "worker_crashed", story, retryable=False)
         agent = self._agents.get(job.spec.agent)
         if agent is None:
-            return _failed("agent", "unknown_agent", f"this worker does not run {job.spec.agent!r}", retryable=True)
+            return await self._without_agent(job)
+        return await self._try(job, agent, now_ms)
+
+    async def _without_agent(self, job: Job) -> Verdict:
+        """In a fleet of two kinds another worker may run this agent; if none does, the job cannot be run."""
+        if job.spec.agent in await until_stored(self._catalogue.read):
+            return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
+        return _failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
+
+    async def _try(self, job: Job, agent: Agent, now_ms: int) -> Verdict:
+        """Goes on with the job until it ends or something stops it."""
         attempt = self._attempt(job, agent, now_ms)
-        transcript: Transcript | None = None
+        transcript = Transcript(job.spec.input, [])
         try:
             transcript = await attempt.load()
             async with asyncio.timeout(attempt.seconds_left()):
                 return await run_agent(agent, transcript, attempt)
         except TimeoutError:
-            return Conclusion(
-                Event.STOP_SHORT,
-                output=transcript.text if transcript else "",
-                incomplete=IncompleteReason.DEADLINE_EXCEEDED,
-            )
+            reason = IncompleteReason.DEADLINE_EXCEEDED
+            return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
         except asyncio.CancelledError:
             return self._interrupted(job, transcript)
         except Drained:
@@ -171,13 +181,13 @@ class Executor:
             seconds_before=max(0, now_ms - (job.started_ms or now_ms)) / 1000,
         )
 
-    def _interrupted(self, job: Job, transcript: Transcript | None) -> Verdict:
+    def _interrupted(self, job: Job, transcript: Transcript) -> Verdict:
         task = asyncio.current_task()
         if task is not None:
             task.uncancel()
         match self.running[job.id].interruption:
             case Interruption.CANCEL:
-                return Conclusion(Event.CONFIRM_CANCEL, output=transcript.text if transcript else None)
+                return Conclusion(Event.CONFIRM_CANCEL, output=transcript.text)
             case Interruption.DRAIN:
                 return Release(WaitReason.CAPACITY)
             case _:

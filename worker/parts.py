@@ -35,6 +35,7 @@ class Parts:
 
         queue = Queue(self.redis, retention_ms=settings.queue.retention_seconds * 1000)
         gate = Gate(self.redis)
+        self.catalogue = Catalogue(self.redis)
         self.executor = Executor(
             redis=self.redis,
             owner=self.owner,
@@ -43,6 +44,7 @@ class Parts:
             caller=ModelCaller(gate),
             agents=agents,
             chains=chains,
+            catalogue=self.catalogue,
             max_crashes=settings.queue.max_crashes,
             session_idle_seconds=settings.sessions.idle_seconds,
         )
@@ -58,7 +60,6 @@ class Parts:
         self.keeper = LeaseKeeper(
             queue=queue, gate=gate, executor=self.executor, owner=self.owner, lease_ms=self.lease_ms
         )
-        self.catalogue = Catalogue(self.redis)
         self.entries = [agent.entry() for agent in agents.values()]
         self.probe = ReadinessProbe(self.redis, self._targets.values())
 

@@ -2,9 +2,11 @@
 -- the job is not due, and when its worker dies it becomes due again by itself.
 -- KEYS queue leases wake
 -- ARGV owner lease_ms count suspects
---   suspects   how many jobs that have seen a worker die this worker may take (one at a time: such a job
---              must not take the same neighbours down again and again)
+--   suspects   how many suspects this worker may take: jobs that have seen two workers or more die. They run one at
+--              a time, so that a job that kills its worker does not take the same neighbours down again and again;
+--              one death alone says little, as it makes suspects of all that ran there
 -- RETURNS {ms until the next job is due or -1 for none, now (ms), id, record, id, record, …}; record = flat HGETALL
+--         A job whose lease this owner itself let lapse comes too, with a new lease: it may be running there still.
 
 local free, leftover = tonumber(count), tonumber(suspects)
 local taken, looked = {-1, now}, 0
@@ -15,16 +17,17 @@ local function lease(id)
   redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
 end
 
-local function take(id, died)
+local function take(id, holder)
   local job = JOB .. id
+  local died = holder and holder ~= owner  -- our own lapsed lease means that Redis was away, not that we died
   if died then redis.call('HINCRBY', job, 'crashes', 1) end
-  local crashed = tonumber(redis.call('HGET', job, 'crashes') or 0) > 0
-  if crashed and leftover < 1 then
+  local suspect = tonumber(redis.call('HGET', job, 'crashes') or 0) >= SUSPECT_CRASHES
+  if suspect and leftover < 1 then
     if died then redis.call('HDEL', leases, id) end  -- this death is counted; do not count it again
     redis.call('ZADD', queue, 'XX', now + 500, id)
     return
   end
-  if crashed then leftover = leftover - 1 end
+  if suspect then leftover = leftover - 1 end
   lease(id)
   transition(id, 'claim')
   redis.call('HSETNX', job, 'started_ms', now)
@@ -50,8 +53,6 @@ while free > 0 and looked < 1000 do
       redis.call('ZADD', queue, 'XX', now + 60000, id)
     elseif FINISHED[status] then                     -- a stale entry
       redis.call('ZREM', queue, id)
-    elseif holder == owner then                      -- our own lapsed lease, Redis was away: it still runs here
-      lease(id)
     else
       take(id, holder)
     end

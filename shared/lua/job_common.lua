@@ -1,5 +1,5 @@
 -- job_common: what the job scripts share; put in front of each of them, after the constants made from
--- shared/keys.py (JOB, ARQ_…, CHANGES, CONTROL) and from the table of shared/job.py (NEXT, FINISHED).
+-- shared/keys.py (JOB, ARQ_…, CHANGES, CONTROL) and from shared/job.py (NEXT, FINISHED, SUSPECT_CRASHES).
 -- KEYS
 -- ARGV
 -- RETURNS nothing: it defines now, announce, transition, wake_one, waiting, drain_rate, retire

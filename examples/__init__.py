@@ -1,0 +1,1 @@
+"""Agents to read and copy; each is run by the tests."""

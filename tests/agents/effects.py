@@ -1,0 +1,46 @@
+"""effects: an agent whose tools do what a crash test needs."""
+
+import asyncio
+import os
+import signal
+
+from shared.redis_client import connect
+from worker.agents import Agent, tool
+
+
+@tool(effect="irreversible", timeout=60)
+async def launch(key: str) -> str:
+    """Count one launch under a key, then take long to come back."""
+    redis = connect(os.environ["REDIS_URL"])
+    await redis.incr(key)  # type: ignore[attr-defined]
+    await asyncio.sleep(30)
+    return "launched"
+
+
+@tool(effect="read")
+async def die() -> str:
+    """Kill the worker that runs this."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
+@tool(effect="irreversible", approval="always")
+async def erase(key: str) -> str:
+    """Erase a key for ever."""
+    raise AssertionError("must not run without approval")
+
+
+@tool(effect="read", timeout=0.2)
+async def sleepy() -> str:
+    """Take far too long."""
+    await asyncio.sleep(30)
+    return "late"
+
+
+@tool(effect="read")
+def broken(depth: int) -> str:
+    """Fail."""
+    raise RuntimeError(f"broken at {depth}")
+
+
+effects = Agent(name="effects", system="You do what tests ask.", tools=[launch, die, erase, sleepy, broken])
