@@ -253,15 +253,9 @@ def only_settings_read_the_environment(sources: Iterable[Source]) -> Iterator[st
     for source in python(sources, *SHIPPED):
         if source.path == ENVIRONMENT_OWNER:
             continue
-        lines = [
-            node.lineno
-            for node in nodes(source)
-            if isinstance(node, ast.Attribute) and node.attr in forbidden
-        ]
+        lines = [node.lineno for node in nodes(source) if isinstance(node, ast.Attribute) and node.attr in forbidden]
         lines += [
-            each.line
-            for each in imports([source], *SHIPPED)
-            if each.name in {f"os.{name}" for name in forbidden}
+            each.line for each in imports([source], *SHIPPED) if each.name in {f"os.{name}" for name in forbidden}
         ]
         yield from (f"{source.path}:{line}: only {ENVIRONMENT_OWNER} reads the environment" for line in lines)
 
@@ -292,11 +286,7 @@ def nothing_runs_data_as_code(sources: Iterable[Source]) -> Iterator[str]:
             yield f"{each.where}: {each.top} runs code out of data"
     for source in python(sources, *PACKAGES):
         for node in nodes(source):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Name)
-                and node.func.id in NEVER_CALLED
-            ):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in NEVER_CALLED:
                 yield f"{source.path}:{node.lineno}: {node.func.id}() runs code out of data"
 
 
@@ -357,11 +347,7 @@ def lua_scripts_have_a_contract(sources: Iterable[Source]) -> Iterator[str]:
 def files_are_read_in_one_sitting(sources: Iterable[Source]) -> Iterator[str]:
     for source in sources:
         lines = len(source.text.splitlines())
-        if (
-            source.package in PACKAGES
-            and Path(source.path).suffix in COUNTED_SUFFIXES
-            and lines > LONGEST_FILE
-        ):
+        if source.package in PACKAGES and Path(source.path).suffix in COUNTED_SUFFIXES and lines > LONGEST_FILE:
             yield f"{source.path}: {lines} lines; at most {LONGEST_FILE}, so split it"
 
 

@@ -1,6 +1,6 @@
 -- gate_reserve: books one model call over requests, input tokens, output tokens and calls in flight, all or nothing.
--- A bucket may go into debt; the call then waits until the debt is paid (the cell rate algorithm, ITU-T I.371), so
--- that each caller has its own moment and none of them asks twice.
+-- What is booked is taken at once, so a bucket may go into debt; the call waits until its share has flowed in (the
+-- cell rate algorithm, ITU-T I.371). So each caller has its own moment, in the order of asking, and none asks twice.
 -- KEYS state calls estimates
 -- ARGV id agent characters max_output limits lease_ms
 --   characters   size of the request; how many tokens that makes is learned per agent
@@ -26,8 +26,9 @@ if redis.call('ZCARD', calls) >= configured.in_flight then return {'busy'} end
 local wait = math.max(0, pool.paused_until - now)
 for _, name in ipairs(DIMENSIONS) do
   local bucket = pool[name]
+  local enough = math.min(need[name], bucket.capacity)  -- a call larger than the bucket passes when that is full
+  wait = math.max(wait, math.ceil((enough - bucket.level) / bucket.rate))
   bucket.level = bucket.level - need[name]
-  wait = math.max(wait, math.ceil(-bucket.level / bucket.rate))
 end
 redis.call('ZADD', calls, now + wait + lease_ms, id)
 redis.call('PEXPIRE', calls, wait + DAY_MS)

@@ -1,0 +1,172 @@
+"""The gate's arithmetic, on a real server: what may start when, what a call really cost, what it learns."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from shared import keys
+from shared.errors import RequestTooLarge
+from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent
+from shared.redis_client import Redis
+from tests.waiting import until
+
+POOL = Pool("sonnet", Limits(requests=600, input=600_000, output=60_000, in_flight=1000))
+SMALL = Call("assistant", characters=300, max_output_tokens=100)
+
+
+def pool(**limits: int) -> Pool:
+    return Pool("sonnet", Limits(**{"requests": 600, "input": 600_000, "output": 60_000, "in_flight": 1000} | limits))
+
+
+async def reserve(redis: Redis, where: Pool, call: Call, times: int) -> list[Reservation]:
+    gate = Gate(redis)
+    return [await gate.reserve(where, call) for _ in range(times)]
+
+
+async def test_a_burst_passes_and_the_rest_follows_at_the_rate(redis: Redis) -> None:
+    booked = await reserve(redis, POOL, SMALL, 80)
+
+    waits = [one.wait for one in booked]
+    assert waits[:60] == [0] * 60, "a tenth of a minute's worth is there at once"
+    gaps = [after - before for before, after in itertools.pairwise(waits)]
+    assert waits == sorted(waits), "first come, first served"
+    assert all(gap <= 0.101 for gap in gaps), "then one every tenth of a second, less what it took to ask"
+
+
+async def test_no_more_is_booked_than_flows_in_whoever_asks(redis: Redis) -> None:
+    """663 tokens once went through a limit of 100 under concurrency (litellm issue 18730)."""
+    gates = [Gate(redis) for _ in range(8)]
+    tight = pool(input=1000)
+    call = Call("assistant", characters=200, max_output_tokens=1)
+
+    booked = await asyncio.gather(*(gate.reserve(tight, call) for gate in gates for _ in range(5)))
+
+    within_a_minute = sum(one.input_tokens for one in booked if one.wait < 60)
+    assert within_a_minute <= 1000 + 100, "a minute's worth and the burst"
+
+
+@pytest.mark.parametrize(("dimension", "limits"), [("input", {"input": 6000}), ("output", {"output": 6000})])
+async def test_each_dimension_holds_calls_back(redis: Redis, dimension: str, limits: dict[str, int]) -> None:
+    call = Call("assistant", characters=2000, max_output_tokens=600)
+
+    booked = await reserve(redis, pool(**limits), call, 3)
+
+    assert booked[0].wait == 0
+    tokens = booked[1].input_tokens if dimension == "input" else booked[1].output_tokens
+    assert booked[2].wait - booked[1].wait == pytest.approx(tokens / 100, abs=0.2)
+
+
+async def test_a_call_larger_than_a_minute_is_refused_at_once(redis: Redis) -> None:
+    """Elsewhere it hangs for ever (llama_index issue 23202)."""
+    with pytest.raises(RequestTooLarge, match="30000 input tokens, but sonnet allows 20000"):
+        await Gate(redis).reserve(pool(input=20_000), Call("assistant", characters=100_000, max_output_tokens=1))
+
+
+async def test_the_very_first_call_passes(redis: Redis) -> None:
+    """Reserving blocks it elsewhere (litellm issue 29193)."""
+    (first,) = await reserve(redis, pool(requests=1, input=500, output=100), SMALL, 1)
+    assert first.wait < 1
+
+
+async def test_settling_gives_back_what_was_not_used(redis: Redis) -> None:
+    gate, tight = Gate(redis), pool(output=6000)
+    first = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
+    behind = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
+    assert behind.wait > 3
+
+    await gate.settle(first, Spent(requests=1, input_tokens=90, output_tokens=10, prompt_tokens=90))
+    await gate.settle(behind, Spent())
+
+    again = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
+    assert again.wait == 0
+
+
+async def test_it_learns_what_calls_of_an_agent_cost(redis: Redis) -> None:
+    gate = Gate(redis)
+    call = Call("chatty", characters=1000, max_output_tokens=4000)
+    for _ in range(30):
+        booked = await gate.reserve(POOL, call)
+        spent = Spent(requests=1, input_tokens=200, output_tokens=1500, prompt_tokens=200, succeeded=True)
+        await gate.settle(booked, spent)
+
+    learned = await gate.reserve(POOL, call)
+    other = await gate.reserve(POOL, Call("terse", characters=1000, max_output_tokens=4000))
+
+    assert learned.input_tokens == 200
+    assert learned.output_tokens == 1500
+    assert other.output_tokens == 500, "what one agent does says nothing about another"
+
+
+async def test_cache_reads_are_no_input_tokens(redis: Redis) -> None:
+    gate, tight = Gate(redis), pool(input=6000)
+    call = Call("assistant", characters=2000, max_output_tokens=1)
+    booked = await gate.reserve(tight, call)
+    await gate.settle(booked, Spent(requests=1, input_tokens=0, prompt_tokens=600, succeeded=True))
+
+    assert (await gate.reserve(tight, call)).wait == 0
+
+
+async def test_a_429_holds_everybody_back_and_loses_no_place(redis: Redis) -> None:
+    gate, other_worker = Gate(redis), Gate(redis)
+    booked = await gate.reserve(POOL, SMALL)
+
+    await gate.settle(booked, Spent(pause=7))
+
+    assert 6 < (await other_worker.reserve(POOL, SMALL)).wait <= 7
+
+
+async def test_headers_clamp_the_budget_and_teach_the_limit(redis: Redis) -> None:
+    gate = Gate(redis)
+    booked = await gate.reserve(POOL, SMALL)
+
+    await gate.settle(booked, Spent(requests=1, limit={"requests": 60}, remaining={"requests": 0}))
+
+    waits = [(await gate.reserve(POOL, SMALL)).wait for _ in range(3)]
+    assert waits == pytest.approx([1, 2, 3], abs=0.3), "one a second from now on, as the provider says"
+
+
+async def test_calls_in_flight_are_limited_and_free_their_place(redis: Redis) -> None:
+    gate, narrow = Gate(redis), pool(in_flight=2)
+    first, _second = [await gate.reserve(narrow, SMALL) for _ in range(2)]
+    third = asyncio.create_task(gate.reserve(narrow, SMALL))
+    await asyncio.wait([third], timeout=0.3)
+    assert not third.done()
+
+    await gate.settle(first, Spent(requests=1))
+
+    assert (await third).id != first.id
+    assert await redis.zcard(keys.gate_calls("sonnet")) == 2
+
+
+async def test_the_places_of_a_dead_worker_become_free(redis: Redis) -> None:
+    """A key stays locked until Redis is reset elsewhere (litellm issues 20256, 17323, 28160)."""
+    narrow = pool(in_flight=1)
+    dead = await Gate(redis).reserve(narrow, SMALL)
+    await redis.zadd(keys.gate_calls("sonnet"), {dead.id: 1})  # its lease lapses
+
+    living = Gate(redis)
+    booked = await living.reserve(narrow, SMALL)
+    await living.settle(booked, Spent(requests=1))
+    assert await redis.zcard(keys.gate_calls("sonnet")) == 0
+
+
+async def test_a_living_worker_keeps_its_places(redis: Redis) -> None:
+    gate = Gate(redis)
+    booked = await gate.reserve(POOL, SMALL)
+    before = await redis.zscore(keys.gate_calls("sonnet"), booked.id)
+
+    async def renewed() -> bool:
+        await gate.renew()
+        return await redis.zscore(keys.gate_calls("sonnet"), booked.id) > before
+
+    await until(renewed)
+
+
+async def test_a_settled_call_cannot_be_settled_twice(redis: Redis) -> None:
+    gate, tight = Gate(redis), pool(requests=600)
+    booked = await gate.reserve(tight, SMALL)
+    for _ in range(5):
+        await gate.settle(booked, Spent())
+
+    assert float(await redis.hget(keys.gate_state("sonnet"), "level_requests")) <= 60, "credited once, never above full"
