@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test check lint format-check types lock clean
+.PHONY: help demo up test check lint format-check types docs lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +17,8 @@ help: ## Show this list
 demo: $(READY) ## Run every shipped agent on a one-machine stack, then stop (LIVE=1: the real API)
 	@$(RUN) local demo $(if $(filter 1,$(LIVE)),--live)
 
-up: $(READY) ## Start the one-machine stack and keep it up; Ctrl-C drains it
-	@$(RUN) local up
+up: $(READY) ## Start the one-machine stack and keep it up; Ctrl-C drains it (LIVE=1: the real API)
+	@$(RUN) local up $(if $(filter 1,$(LIVE)),--live)
 
 test: lint types ## Lint, type-check and run the whole test suite
 	@$(RUN) pytest -q
@@ -33,6 +33,9 @@ format-check: $(READY)
 
 types: $(READY)
 	@$(RUN) mypy --no-error-summary
+
+docs: $(READY) ## Make the generated parts of the docs anew
+	@$(VENV)/bin/python docs/generate.py
 
 lock: ## Lock the requirements again (needs uv); keeps what need not change
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

@@ -1,25 +1,45 @@
 """The application: routes, and every error made a problem document."""
 
-from typing import cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
+from api.documents import components
 from api.exchange import Exchange, store_unavailable
 from api.parts import Parts
-from api.problems import FieldError, Problem, from_status, invalid
+from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
 from api.routes import agents, health, jobs
+from api.schemas import JobRequest
 from shared.errors import StoreUnavailable
 
 _DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error is a problem document with a `code`."
 
+_ROUTERS = (jobs.router, agents.router, health.router)
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"] |= components(JobRequest, ProblemDocument)
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(unused, None)
+        for endpoint in (one for path in document["paths"].values() for one in path.values()):
+            if "application/json" in endpoint["responses"].get("422", {}).get("content", {}):
+                del endpoint["responses"]["422"]  # FastAPI's guess; ours is a problem document
+        return document
+
 
 def create_app(parts: Parts) -> FastAPI:
-    app = FastAPI(title="Sluice", version="0.1.0", description=_DESCRIPTION, redoc_url=None)
+    # No redirects to the address without a slash: behind a proxy they would name this server's own scheme and host.
+    app = _Application(
+        title="Sluice", version="0.1.0", description=_DESCRIPTION, redoc_url=None, redirect_slashes=False
+    )
     app.state.parts = parts
-    for router in (jobs.router, agents.router, health.router):
+    for router in _ROUTERS:
         app.include_router(router)
     app.add_middleware(Exchange)
     app.add_exception_handler(Problem, _on_problem)
@@ -54,4 +74,14 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     raised = cast(HTTPException, error)
-    return _answer(request, from_status(raised.status_code, str(raised.detail), raised.headers))
+    headers = dict(raised.headers or {})
+    if raised.status_code == 405:
+        headers["Allow"] = ", ".join(_methods(request)) or headers["Allow"]
+    return _answer(request, from_status(raised.status_code, str(raised.detail), headers))
+
+
+def _methods(request: Request) -> list[str]:
+    """All that this address takes: the router only knows those of the first endpoint there."""
+    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
+    here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    return sorted({method for route in here for method in route.methods or ()})

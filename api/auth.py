@@ -23,9 +23,10 @@ class Authenticator:
         if not self._digests:
             return DEFAULT_TENANT
         scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
+        key = key.strip(" ")
+        if scheme.lower() != "bearer" or not key:
             raise _unauthorized("Send your key as Authorization: Bearer KEY.")
-        digest = hashlib.sha256(key.strip().encode("utf-8", "surrogateescape")).hexdigest()
+        digest = hashlib.sha256(key.encode("latin-1")).hexdigest()  # the bytes as sent: headers are read as latin-1
         found = None
         for known, name in self._digests:
             if hmac.compare_digest(known, digest):

@@ -3,9 +3,9 @@
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-from api.problems import ProblemDocument
-
+_REFERENCE = "#/components/schemas/{model}"
 _SAID = {
     400: "The body is no JSON, or a cursor is not an id.",
     401: "No key, or one that is not known.",
@@ -20,12 +20,18 @@ _SAID = {
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an endpoint for its errors."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
-    return {status: {"description": _SAID[status], "content": content, "model": ProblemDocument} for status in statuses}
+    content = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(model="ProblemDocument")}}}
+    return {status: {"description": _SAID[status], "content": content} for status in statuses}
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """The `requestBody` of an endpoint that reads its body itself."""
-    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def components(*models: type[BaseModel]) -> dict[str, Any]:
+    """The schemas of models that FastAPI does not find by itself, and of all that they refer to, by name."""
+    _, schema = models_json_schema([(model, "validation") for model in models], ref_template=_REFERENCE)
+    named: dict[str, Any] = schema["$defs"]
+    return named

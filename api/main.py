@@ -15,7 +15,7 @@ from shared.errors import SettingsError
 from shared.http_server import server
 from shared.listener import listen
 from shared.redis_client import connect
-from shared.settings import Settings, load
+from shared.settings import Settings, load, without_effect
 
 logger = log.get(__name__)
 
@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("settings are good")
         return 0
     log.configure()
+    for name in without_effect(settings):
+        logger.warning("setting_without_effect", setting=name)
     return uvloop.run(run(settings))
 
 

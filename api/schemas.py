@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -11,13 +11,14 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from api.problems import FieldError, invalid
 from shared.job import IncompleteReason, Status, WaitReason
 
 MAX_TOKENS = 1_000_000_000
+MOST_ERRORS = 100
+"""Mistakes in one body that are named. A body of nothing but mistakes would keep the process busy for seconds."""
 _SESSION = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 
 
@@ -27,7 +28,7 @@ def _dollars(text: str) -> str:
     return text
 
 
-Dollars = Annotated[str, Field(pattern=r"^\d{1,6}(\.\d{1,6})?$", examples=["0.50"]), AfterValidator(_dollars)]
+Dollars = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$", examples=["0.50"]), AfterValidator(_dollars)]
 Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
@@ -50,11 +51,13 @@ class Message(_Strict):
     """A message of the Messages API."""
 
     role: Literal["user", "assistant"]
-    content: Annotated[str, Field(min_length=1)] | Annotated[list[dict[str, Any]], Field(min_length=1)]
+    content: Annotated[str, Field(min_length=1)] | Annotated[list[dict[str, Any]], Field(min_length=1, fail_fast=True)]
 
     @field_validator("content")
     @classmethod
     def _typed(cls, content: str | list[dict[str, Any]]) -> str | list[dict[str, Any]]:
+        if isinstance(content, str) and not content.strip():
+            raise ValueError("content must not be blank")
         for block in content if isinstance(content, list) else []:
             if not isinstance(block.get("type"), str):
                 raise ValueError("each content block needs a type")
@@ -69,20 +72,21 @@ class JobRequest(_Strict):
     model_config = ConfigDict(json_schema_extra={"examples": [{"agent": "assistant", "input": "What is a job queue?"}]})
 
     agent: Annotated[str, Field(min_length=1, max_length=64, examples=["assistant"])]
-    input: Annotated[str, Field(min_length=1)] | Annotated[list[Message], Field(min_length=1)]
+    input: Annotated[str, Field(min_length=1)] | Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     priority: Literal["high", "standard", "low"] = "standard"
     session_id: Annotated[str, Field(pattern=_SESSION)] | None = None
     budget: BudgetRequest = BudgetRequest()
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = {}
 
-    @model_validator(mode="after")
-    def _conversation(self) -> Self:
-        if isinstance(self.input, str):
-            if not self.input.strip():
+    @field_validator("input")
+    @classmethod
+    def _conversation(cls, given: str | list[Message]) -> str | list[Message]:
+        if isinstance(given, str):
+            if not given.strip():
                 raise ValueError("input must not be blank")
-        elif self.input[0].role != "user" or self.input[-1].role != "user":
+        elif given[0].role != "user" or given[-1].role != "user":
             raise ValueError("the first and the last message of input must be the user's")
-        return self
+        return given
 
 
 def parse_job_request(value: Any) -> JobRequest:
@@ -90,18 +94,29 @@ def parse_job_request(value: Any) -> JobRequest:
     try:
         return JobRequest.model_validate(value)
     except ValidationError as error:
+        if error.error_count() > MOST_ERRORS:
+            detail = f"has {error.error_count()} mistakes, too many to name"
+            raise invalid(FieldError(pointer="#", detail=detail)) from error
         found = error.errors(include_url=False, include_input=False, include_context=False)
         seen = {(_pointer(one["loc"]), _sentence(one["msg"])): None for one in found}
         raise invalid(*(FieldError(pointer=pointer, detail=detail) for pointer, detail in seen)) from error
 
 
 _UNION_MEMBER = re.compile(r"(constrained-)?(str|list)(\[.*\])?$")
+_UNIONS = {"input", "content"}
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """pydantic's location as an RFC 6901 pointer, without the names it gives to the members of a union."""
-    parts = [str(part) for part in location if not (isinstance(part, str) and _UNION_MEMBER.match(part))]
-    return "/".join(["#", *(part.replace("~", "~0").replace("/", "~1") for part in parts if part != "[key]")])
+    """pydantic's location as an RFC 6901 pointer, without the names it gives to members of a union and to keys."""
+    if location[:1] == ("metadata",):
+        parts = [str(part) for part in location[:2]]
+    else:
+        parts = [
+            str(part)
+            for before, part in zip(("", *location), location, strict=False)
+            if not (before in _UNIONS and _UNION_MEMBER.match(str(part)))
+        ]
+    return "/".join(["#", *(part.replace("~", "~0").replace("/", "~1") for part in parts)])
 
 
 def _sentence(message: str) -> str:

@@ -1,6 +1,7 @@
 """What can be set: the sections of the settings file, their defaults and bounds.
 
-How they are read, and how mistakes are reported, is in `shared.settings`. `docs/settings.md` explains each.
+How they are read, and how mistakes are reported, is in `shared.settings`. The text under each field is what
+`docs/settings.md` says of it.
 """
 
 import re
@@ -56,47 +57,78 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class ApiSettings(_Section):
+    """The ingress."""
+
     host: str = "127.0.0.1"
+    """Address to listen on. Beyond loopback tenants need keys, or SLUICE_ALLOW_ANONYMOUS=1 says that they need none."""
     port: Port = 8000
+    """0 is any free port; the log names it."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    """The largest request body; a larger one is refused before it is read."""
 
 
 class RedisSettings(_Section):
+    """The store of everything. Redis 6.2 or newer, or Valkey 7.2 or newer."""
+
     url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
+    """redis://, rediss://, unix:// or redis+sentinel://host:port,host:port/service. Also as REDIS_URL."""
 
 
 class QueueSettings(_Section):
+    """What may wait, and what becomes of jobs whose worker dies."""
+
     max_depth: Count = 10_000
+    """Waiting jobs at which a submit is answered 429."""
     max_wait_seconds: Annotated[float, Field(ge=0)] = 0
+    """Estimated wait at which a submit is answered 429; 0 is off."""
     lease_seconds: Annotated[float, Field(ge=1)] = 10
+    """How long a silent worker keeps its jobs: so much later another one goes on with them."""
     max_crashes: Count = 5
+    """Deaths of its worker after which a job fails with `worker_crashed`."""
     retention_seconds: Annotated[int, Field(ge=60)] = 604_800
+    """How long a finished job can be read."""
 
 
 class WorkerSettings(_Section):
+    """A worker process."""
+
     max_in_flight: Count = 32
+    """Jobs it runs at once. They mostly wait for the model, so this is not about cores."""
     drain_seconds: Annotated[float, Field(ge=0)] = 600
+    """How long a SIGTERM lets jobs end their turn before they are given back in the middle of it."""
     http_host: str = "127.0.0.1"
+    """Address of its own /healthz, /readyz and /metrics."""
     http_port: Port = 8001
+    """0 is any free port; the log names it."""
     agents: list[str] = []
+    """Modules to import agents from, such as ["examples.invoices"]."""
 
 
 class Target(_Section):
-    """One model at one provider, behind one gate. Limits are starting values, learned from the answers' headers."""
+    """One model at one provider, behind one gate. Limits are starting values; the answers' headers teach the rest."""
 
     provider: Literal["anthropic"] = "anthropic"
+    """Whose API it speaks."""
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
+    """The provider's name for the model."""
     base_url: Annotated[str | None, AfterValidator(http_url)] = None
+    """The provider's address, or a gateway's. Default: ANTHROPIC_BASE_URL, else https://api.anthropic.com."""
     pool: Name | None = None
+    """What the provider meters together; targets of one pool share one gate. Default: the model."""
     api_key_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] = "ANTHROPIC_API_KEY"
+    """The variable that holds the key; NAME_FILE names a file with it instead."""
     requests_per_minute: Count = 50
+    """Requests the provider allows."""
     input_tokens_per_minute: Count = 30_000
+    """Input tokens the provider allows, cache reads not counted."""
     output_tokens_per_minute: Count = 8_000
+    """Output tokens the provider allows."""
     max_in_flight: Count = 64
+    """Calls in flight at once, of all workers."""
 
     _api_key: SecretStr | None = PrivateAttr(default=None)
 
@@ -107,29 +139,44 @@ class Target(_Section):
 
     @property
     def pool_name(self) -> str:
-        """What the provider meters together."""
         return self.pool or self.model
 
 
 class Chain(_Section):
-    """Targets in the order in which they are asked."""
+    """Targets in the order in which they are asked. Agents name a chain; `default` must be there."""
 
     targets: Annotated[list[Name], Field(min_length=1)]
+    """Names of targets. Only the first is asked yet."""
     drill_percent: Annotated[float, Field(ge=0, le=100)] = 0
+    """Share of the traffic sent to the second target on purpose. No effect yet."""
 
 
 class Tenant(_Section):
+    """Somebody who submits jobs."""
+
     key_digests: list[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]] = []
+    """SHA-256 digests of its bearer keys: `printf %s "$KEY" | sha256sum`."""
     weight: Annotated[float, Field(gt=0)] = 1
+    """Its share beside other tenants. No effect yet."""
     max_waiting: Count | None = None
+    """Jobs it may have waiting. No effect yet."""
     max_running: Count | None = None
+    """Jobs it may have running. No effect yet."""
     daily_cost_usd: Annotated[Decimal, Field(gt=0)] | None = None
+    """What its jobs may cost a day. No effect yet."""
 
 
 class WebhookSettings(_Section):
+    """Where results may be sent."""
+
     allow_http: bool = False
+    """Receivers without TLS. No effect yet."""
     allow_private_networks: bool = False
+    """Receivers at private and loopback addresses. No effect yet."""
 
 
 class SessionSettings(_Section):
+    """What agents remember from job to job."""
+
     idle_seconds: Count = 3600
+    """How long a session is kept after its last use."""

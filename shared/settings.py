@@ -135,6 +135,16 @@ def load(part: Literal["api", "worker"]) -> Settings:
     return settings
 
 
+def without_effect(settings: Settings) -> list[str]:
+    """The settings that were given but that nothing acts on yet: to be said at start, not silently ignored."""
+    idle = [f"chains.{name}.targets beyond the first" for name, one in settings.chains.items() if one.targets[1:]]
+    idle += [f"chains.{name}.drill_percent" for name, one in settings.chains.items() if one.drill_percent]
+    for name, tenant in settings.tenants.items():
+        given = tenant.model_fields_set - {"key_digests"}
+        idle += [f"tenants.{name}.{field}" for field in sorted(given)]
+    return idle + [f"webhooks.{field}" for field in sorted(settings.webhooks.model_fields_set)]
+
+
 def _resolved(settings: Settings) -> tuple[Settings, list[str]]:
     """Fills in what other settings or the usual variables decide: base URLs, keys, the default chain. And mistakes."""
     targets, mistakes = {}, []

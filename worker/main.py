@@ -18,7 +18,7 @@ from shared.errors import SettingsError
 from shared.http_server import server
 from shared.listener import listen
 from shared.redis_client import wait_for
-from shared.settings import Settings, load
+from shared.settings import Settings, load, without_effect
 from worker import operations
 from worker.agents import Agent, registry
 from worker.attempt import Interruption
@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"settings are good; agents: {', '.join(agents)}")
         return 0
     log.configure()
+    for name in without_effect(settings):
+        logger.warning("setting_without_effect", setting=name)
     return uvloop.run(run(settings, agents))
 
 
