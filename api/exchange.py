@@ -13,6 +13,7 @@ from shared.errors import StoreUnavailable
 
 logger = log.get(__name__)
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE = re.compile(r"[A-Za-z0-9_.:\-]{1,128}\Z")
 
 
@@ -50,7 +51,8 @@ class Exchange:
             finally:
                 route: Any = scope.get("route")
                 path = getattr(route, "path", "none")
-                metrics.HTTP_SECONDS.labels(scope["method"], path, status).observe(clock.monotonic() - started)
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                metrics.HTTP_SECONDS.labels(method, path, status).observe(clock.monotonic() - started)
 
 
 def _problem(error: Exception) -> Problem:

@@ -8,6 +8,7 @@ from typing import Any
 from shared import keys
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
+from shared.stored import build
 
 FORGET_SECONDS = 86_400
 """An agent that no worker has announced for so long is gone; a deploy, however slow, is shorter."""
@@ -47,4 +48,4 @@ class Catalogue:
         """The agents by name."""
         with reachable():
             entries: dict[str, str] = await self._redis.hgetall(keys.AGENTS)
-        return {name: AgentEntry(**json.loads(text)["entry"]) for name, text in sorted(entries.items())}
+        return {name: build(AgentEntry, json.loads(text)["entry"]) for name, text in sorted(entries.items())}

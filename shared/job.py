@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from shared.stored import build
 from shared.usage import USAGE_FIELDS, Usage
 
 
@@ -141,8 +142,9 @@ class JobSpec:
     @classmethod
     def from_json(cls, text: str) -> "JobSpec":
         fields = json.loads(text)
-        budget = Budget(**fields.pop("budget"))
-        return cls(budget=budget, priority=Priority(fields.pop("priority")), **fields)
+        fields["budget"] = build(Budget, fields["budget"])
+        fields["priority"] = Priority(fields["priority"])
+        return build(cls, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,6 @@ class Job:
             usage=Usage(*(number(name) or 0 for name in USAGE_FIELDS)),
             served=record.get("served") or None,
             output=record.get("output"),
-            error=JobError(**json.loads(error)) if error else None,
+            error=build(JobError, json.loads(error)) if error else None,
             incomplete=IncompleteReason(incomplete) if incomplete else None,
         )

@@ -12,11 +12,13 @@ from typing import Any
 
 from arq.jobs import serialize_job
 
-from shared import keys
+from shared import keys, log
 from shared.errors import LeaseLost
 from shared.job import HEAD_START_MS, Event, IncompleteReason, Job, JobError, JobSpec, Status, WaitReason
 from shared.redis_client import Redis
 from shared.scripts import script
+
+logger = log.get(__name__)
 
 JOB_FUNCTION = "run_agent"
 """The name of the arq function that runs a job."""
@@ -148,8 +150,8 @@ class Queue:
             {"owner": owner, "lease_ms": lease_ms, "count": count, "suspects": suspects},
         )
         due, now_ms, *rest = answer
-        jobs = [Job.from_hash(job_id, _pairs(record)) for job_id, record in zip(rest[::2], rest[1::2], strict=True)]
-        return Claim(jobs, now_ms, None if due < 0 else due / 1000)
+        claimed = (_readable(job_id, record) for job_id, record in zip(rest[::2], rest[1::2], strict=True))
+        return Claim([job for job in claimed if job], now_ms, None if due < 0 else due / 1000)
 
     async def renew(self, owner: str, job_ids: Iterable[str], *, lease_ms: int) -> Renewal:
         lost, cancelling = await script("job_renew")(
@@ -210,8 +212,13 @@ def _held(answer: str, job_id: str) -> Status:
     return Status(answer)
 
 
-def _pairs(flat: list[str]) -> dict[str, str]:
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+def _readable(job_id: str, flat: list[str]) -> Job | None:
+    """A record that this version cannot read must not keep others from being run; it comes back with its lease."""
+    try:
+        return Job.from_hash(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+    except (KeyError, ValueError, TypeError) as error:
+        logger.error("job_unreadable", job=job_id, error=f"{type(error).__name__}: {error}")
+        return None
 
 
 def _json_bytes(fields: dict[str, Any]) -> bytes:

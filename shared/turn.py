@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from shared.stored import build
 from shared.usage import Usage
 
 Block = dict[str, Any]
@@ -63,10 +64,10 @@ def from_json(text: str) -> Record:
     fields = json.loads(text)
     kind = fields.pop("kind")
     if kind == ModelRecord.kind:
-        return ModelRecord(**fields | {"usage": Usage(**fields["usage"])})
+        return build(ModelRecord, fields | {"usage": build(Usage, fields["usage"])})
     if kind == IntentRecord.kind:
-        return IntentRecord(**fields)
-    return ResultRecord(**fields)
+        return build(IntentRecord, fields)
+    return build(ResultRecord, fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ how one is run (`worker.executor`). Why: docs/adr/0001-arq-format-own-claim.md.
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -64,6 +65,7 @@ class LeaseWorker(Worker):
         self._owner = owner
         self._lease_ms = lease_ms
         self._slot_freed = asyncio.Event()
+        self._taking: asyncio.Task[float | None] | None = None
         self._failures = 0
         metrics.SLOTS.set(slots)
 
@@ -71,7 +73,7 @@ class LeaseWorker(Worker):
         """Takes what is due, or waits until something is."""
         try:
             free = self.max_jobs - len(self._executor.running)
-            next_due = await self._take(free) if free else None
+            next_due = await self._whole(self._take(free)) if free else None
             with reachable():
                 await self.heart_beat()
             await self._idle(next_due)
@@ -81,6 +83,11 @@ class LeaseWorker(Worker):
             if self._failures == 1:
                 logger.warning("claim_failing", error=f"{type(error).__name__}: {error}", effect="running jobs go on")
             await asyncio.sleep(backoff.full_jitter(self._failures, base=0.1, cap=2))
+
+    async def _whole(self, taking: Coroutine[None, None, float | None]) -> float | None:
+        """A claim that is cancelled is still carried through: its jobs are leased to us by then."""
+        self._taking = asyncio.create_task(taking)
+        return await asyncio.shield(self._taking)
 
     async def _take(self, free: int) -> float | None:
         """Claims and starts up to `free` jobs; seconds until the next one is due, None for no hurry."""
@@ -127,6 +134,8 @@ class LeaseWorker(Worker):
         if self.main_task is not None:
             self.main_task.cancel()
         self._executor.draining.set()
+        if self._taking is not None:
+            await asyncio.wait([self._taking])
         deadline = clock.monotonic() + seconds
         impatient = asyncio.create_task(hurry.wait())
         while tasks := list(self.tasks.values()):

@@ -95,6 +95,8 @@ class AnthropicProvider:
             await self._client.models.list(limit=1, timeout=_PROBE_SECONDS)
         except anthropic.APIError as error:
             raise _translated(error, began=False) from error
+        except (httpx2.HTTPError, ValueError, AttributeError) as error:  # a 200 that is no list of models
+            raise ProviderDown(f"the answer makes no sense: {type(error).__name__}", type="broken_answer") from error
 
     async def close(self) -> None:
         await self._client.close()

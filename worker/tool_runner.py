@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -37,7 +38,11 @@ def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
             "It was not run again. Have a person check before anything is repeated.",
             is_error=True,
         )
-    if tool.needs_approval(call.input):
+    try:
+        arguments = tool.arguments(call.input)
+    except ValidationError as error:
+        return _misfit(error)
+    if _needs_approval(tool, arguments):
         return ToolOutcome(
             "This call needs a person's approval, which cannot be asked for here; it was not run.",
             is_error=True,
@@ -56,29 +61,52 @@ async def run_tool(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutc
 
 async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     try:
-        checked = tool.parameters.model_validate(call.input)
+        arguments = tool.arguments(call.input)
     except ValidationError as error:
-        return ToolOutcome(f"The input does not fit the tool: {_complaints(error)}.", is_error=True)
-    arguments = {name: getattr(checked, name) for name in type(checked).model_fields}
+        return _misfit(error)
     if tool.takes_context:
         arguments["context"] = context
+    limit = asyncio.timeout(tool.timeout)
     try:
-        async with asyncio.timeout(tool.timeout):
+        async with limit:
             if tool.is_async:
                 result = await tool.function(**arguments)
             else:
-                result = await asyncio.to_thread(tool.function, **arguments)
+                result = await asyncio.to_thread(_in_thread, tool, arguments)
         return ToolOutcome(_text(result), is_error=False)
-    except TimeoutError:
-        return ToolOutcome(f"The tool did not answer within {tool.timeout:g} seconds.", is_error=True)
-    except Exception as error:
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return ToolOutcome("The tool was cancelled from within.", is_error=True)  # by itself: nobody stopped the job
+    except (Exception, SystemExit) as error:
+        if limit.expired():
+            return ToolOutcome(f"The tool did not answer within {tool.timeout:g} seconds.", is_error=True)
         logger.warning("tool_failed", tool=tool.name, error=type(error).__name__)
         return ToolOutcome(_cut(f"{type(error).__name__}: {error}"), is_error=True)
 
 
-def _complaints(error: ValidationError) -> str:
+def _in_thread(tool: Tool, arguments: dict[str, Any]) -> Any:
+    """A StopIteration cannot come back through a future: the call would never end (until Python 3.12)."""
+    try:
+        return tool.function(**arguments)
+    except StopIteration as error:
+        raise RuntimeError("the tool raised StopIteration") from error
+
+
+def _needs_approval(tool: Tool, arguments: dict[str, Any]) -> bool:
+    """A rule that fails has not said that the call may run."""
+    try:
+        return tool.needs_approval(arguments)
+    except Exception as error:
+        logger.warning("approval_rule_failed", tool=tool.name, error=type(error).__name__)
+        return True
+
+
+def _misfit(error: ValidationError) -> ToolOutcome:
     found = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found)
+    complaints = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found)
+    return ToolOutcome(f"The input does not fit the tool: {complaints}.", is_error=True)
 
 
 def _text(result: object) -> str:
@@ -86,6 +114,7 @@ def _text(result: object) -> str:
 
 
 def _cut(text: str) -> str:
+    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair, such as in a strange file name
     if len(text) <= MAX_OUTPUT_CHARACTERS:
         return text
     return f"{text[:MAX_OUTPUT_CHARACTERS]}\n[cut: {len(text)} characters in all]"

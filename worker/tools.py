@@ -11,6 +11,8 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.scratchpad import Scratchpad
 
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
 ApprovalRule = Callable[[dict[str, Any]], bool]
 Approval = Literal["never", "always"] | ApprovalRule
 
@@ -65,7 +67,13 @@ class Tool:
         parameters.pop("title", None)
         return {"name": self.name, "description": self.description, "input_schema": parameters}
 
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What the model gave, as the function takes it: converted, with defaults. Raises ValidationError."""
+        checked = self.parameters.model_validate(given)
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
     def needs_approval(self, arguments: dict[str, Any]) -> bool:
+        """`arguments` as the function takes them, so that a rule decides on what would really be done."""
         if callable(self.approval):
             return self.approval(arguments)
         return self.approval == "always"
@@ -79,7 +87,7 @@ def tool(
 ) -> Callable[[Callable[..., Any]], Tool]:
     """Makes a function a tool: its name, docstring and type hints are what the model sees.
 
-    Raises TypeError at import when the function has no docstring or a parameter without a type.
+    Raises TypeError at import when the function has no docstring or a parameter that a model cannot give.
     """
 
     def declare(function: Callable[..., Any]) -> Tool:
@@ -92,10 +100,14 @@ def tool(
         takes_context = False
         for parameter in inspect.signature(function).parameters.values():
             if hints.get(parameter.name) is ToolContext:
+                if parameter.name != "context":
+                    raise TypeError(f"tool {name}: the parameter of type ToolContext must be called context")
                 takes_context = True
                 continue
             if parameter.name not in hints:
                 raise TypeError(f"tool {name}: parameter {parameter.name} needs a type")
+            if parameter.kind not in _BY_NAME:
+                raise TypeError(f"tool {name}: parameter {parameter.name} cannot be given by its name")
             default = ... if parameter.default is inspect.Parameter.empty else parameter.default
             fields[parameter.name] = (hints[parameter.name], default)
         return Tool(

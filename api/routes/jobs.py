@@ -29,7 +29,7 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
     "",
     status_code=202,
     response_model=schemas.JobResource,
-    responses=errors(400, 401, 413, 415, 422, 429, 503)
+    responses=errors(400, 401, 410, 413, 415, 422, 429, 503)
     | {200: {"model": schemas.JobResource, "description": "It ended within the time of Prefer: wait."}},
     openapi_extra=json_body(schemas.JobRequest),
     summary="Submit a job",
@@ -56,7 +56,7 @@ async def submit(
     )
     headers = {}
     if isinstance(admitted, Repeated):
-        sighting = await _find(parts, admitted.job_id, tenant)
+        sighting = await _made_before(parts, admitted.job_id, tenant)
         headers["Idempotency-Replayed"] = "true"
     else:
         sighting = admitted.sighting
@@ -158,6 +158,15 @@ async def _find(parts: Parts, job_id: str, tenant: str) -> Sighting:
     sighting = await parts.inspector.job(job_id, tenant=tenant) if ids.is_job_id(job_id) else None
     if sighting is None:
         raise Problem(Code.NOT_FOUND, "There is no such job; it may have been removed after its retention.")
+    return sighting
+
+
+async def _made_before(parts: Parts, job_id: str, tenant: str) -> Sighting:
+    """The job of an Idempotency-Key, which may live longer than the job."""
+    sighting = await parts.inspector.job(job_id, tenant=tenant)
+    if sighting is None:
+        detail = f"This Idempotency-Key has made {job_id}, which was removed after its retention; use a new key."
+        raise Problem(Code.GONE, detail)
     return sighting
 
 

@@ -88,7 +88,7 @@ async def test_good_keys_are_taken(http: httpx2.AsyncClient, key: str) -> None:
 
 @pytest.mark.parametrize(
     "key",
-    [b"", b" ", b"x" * 256, b"a b", b"a/b", b"a,b", b'"quoted"', b"a*", b"\xff\xfe", "ключ".encode(), b"\xd9\xa1"],
+    [b"", b"x" * 256, b"a b", b"a/b", b"a,b", b'"quoted"', b"a*", b"\xff\xfe", "ключ".encode(), b"\xd9\xa1"],
 )
 async def test_bad_keys_are_refused_by_name(http: httpx2.AsyncClient, redis: Redis, key: bytes) -> None:
     answer = await http.post("/v1/jobs", json=WORK, headers=[(b"Idempotency-Key", key)])

@@ -133,7 +133,7 @@ async def test_the_time_of_creation_is_a_filter_exact_to_the_millisecond(
 
 
 async def test_times_are_taken_in_every_zone(http: httpx2.AsyncClient, many: list[str]) -> None:
-    for past in ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "2020-01-01t00:00:00z"):
+    for past in ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z"):
         assert (await page(http, created_after=past, limit=1))["has_more"]
         assert (await page(http, created_before=past, limit=1))["data"] == []
     assert (await page(http, created_after="9999-12-31T23:59:59Z"))["data"] == []
@@ -183,15 +183,21 @@ REFUSED = {
     "status": ["", "QUEUED", "done", "queued,running", "%00", "%ED%A0%80"],
     "agent": ["x" * 65],
     "session_id": ["x" * 129],
-    "created_after": ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00", "1700000000", "%00", "99999-01-01T00:00:00Z"],
+    "created_after": [
+        "",
+        "yesterday",
+        "2026-01-31",
+        "2026-01-31T12:00:00",
+        "1700000000",
+        "%00",
+        "99999-01-01T00:00:00Z",
+    ],
     "created_before": ["2026-13-01T00:00:00Z", "2026-01-31T12:00:00%2B99:00", "9" * 5000, "NaN"],
 }
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
-async def test_a_query_that_cannot_be_meant_is_refused_by_name(
-    http: httpx2.AsyncClient, name: str, value: str
-) -> None:
+async def test_a_query_that_cannot_be_meant_is_refused_by_name(http: httpx2.AsyncClient, name: str, value: str) -> None:
     body = problem(await http.get(f"/v1/jobs?{name}={value}"), 422, "invalid_request")
     assert [error["pointer"] for error in body["errors"]] == [f"?{name}"]
 

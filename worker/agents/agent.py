@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,6 +12,7 @@ from shared.catalogue import AgentEntry
 from shared.usage import NANO, dollars
 from worker.tools import Tool
 
+_LEAST_COST = Decimal("0.000001")  # what is shown of money
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 
 
@@ -31,10 +32,10 @@ class Budget:
                 raise ValueError(f"budget.{name} must be at least 1, not {value}")
         if self.max_cost_usd is not None:
             try:
-                positive = Decimal(self.max_cost_usd) > 0
+                cost = Decimal(self.max_cost_usd)
             except InvalidOperation:
-                positive = False
-            if not positive:
+                cost = Decimal(0)
+            if not cost.is_finite() or cost < _LEAST_COST:
                 raise ValueError(
                     f'budget.max_cost_usd must be dollars as a text such as "0.50", not {self.max_cost_usd!r}'
                 )
@@ -73,8 +74,12 @@ class Agent:
 
     @property
     def version(self) -> str:
-        """Changes whenever the declaration does."""
-        declared = [self.system, self.tool_schemas(), self.chain, self.max_output_tokens]
+        """Changes whenever the declaration does; of an approval rule only that there is one counts."""
+        rules = [
+            [tool.effect, "rule" if callable(tool.approval) else tool.approval, tool.timeout] for tool in self.tools
+        ]
+        budget = asdict(self.budget)
+        declared = [self.system, self.tool_schemas(), rules, self.chain, self.max_output_tokens, budget]
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
 
     def entry(self) -> AgentEntry:

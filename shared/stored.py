@@ -1,0 +1,14 @@
+"""Reading back what another version of this program may have written."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def build(kind: type[T], stored: Mapping[str, Any]) -> T:
+    """A dataclass from its stored fields. Fields it does not know are left out: in a rolling deploy an older process
+    reads what a newer one wrote."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in stored.items() if name in known})
