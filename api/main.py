@@ -35,7 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     log.configure()
     for name in without_effect(settings):
         logger.warning("setting_without_effect", setting=name)
-    return uvloop.run(run(settings))
+    try:
+        return uvloop.run(run(settings))
+    except SettingsError as error:  # only the start can tell that a port is taken
+        print(error, file=sys.stderr)
+        return 2
 
 
 async def run(settings: Settings) -> int:
@@ -44,6 +48,7 @@ async def run(settings: Settings) -> int:
     parts = Parts(settings, redis)
     http = server(
         create_app(parts),
+        section="api",
         host=settings.api.host,
         port=settings.api.port,
         on_up=lambda url: logger.info("api_up", url=url),
@@ -53,7 +58,7 @@ async def run(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     following = asyncio.create_task(listen(redis, keys.CHANGES, parts.followers.changed, parts.followers.look_again))
-    serving = asyncio.create_task(http.serve())
+    serving = asyncio.create_task(http.run_until_exit())
     await asyncio.wait([asyncio.create_task(stop.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
     parts.draining = True

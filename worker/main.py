@@ -44,7 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     log.configure()
     for name in without_effect(settings):
         logger.warning("setting_without_effect", setting=name)
-    return uvloop.run(run(settings, agents))
+    try:
+        return uvloop.run(run(settings, agents))
+    except SettingsError as error:  # only the start can tell that a port is taken
+        print(error, file=sys.stderr)
+        return 2
 
 
 async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
@@ -53,11 +57,12 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     stop, hurry = _signals()
     http = server(
         operations.app(parts.probe),
+        section="worker (http_host, http_port)",
         host=settings.worker.http_host,
         port=settings.worker.http_port,
         on_up=lambda url: logger.info("worker_up", worker=parts.owner, operations=url),
     )
-    serving = asyncio.create_task(http.serve())
+    serving = asyncio.create_task(http.run_until_exit())
     loops = [asyncio.create_task(loop) for loop in _loops(parts)]
     working = asyncio.create_task(_work(parts))
 
