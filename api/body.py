@@ -45,10 +45,9 @@ def _check_headers(request: Request, max_bytes: int) -> None:
 
 
 def _too_large(max_bytes: int) -> Problem:
-    # The rest of the body is not read; the connection cannot be used again.
-    return Problem(
-        Code.BODY_TOO_LARGE, f"The body may have {max_bytes} bytes at most.", headers={"Connection": "close"}
-    )
+    # Without `Connection: close`: to close on a caller that still sends would reset the connection, and the answer
+    # would be lost with it. The server throws away what still comes of the body.
+    return Problem(Code.BODY_TOO_LARGE, f"The body may have {max_bytes} bytes at most.")
 
 
 def _check_value(value: Any, pointer: str, depth: int) -> None:

@@ -4,7 +4,9 @@ Nothing else in the code base asks the machine what time it is, so nothing compa
 """
 
 import time
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def monotonic() -> float:
@@ -16,7 +18,7 @@ def rfc3339(milliseconds: int | None) -> str | None:
     """A stored time as RFC 3339 UTC with milliseconds, `2026-01-31T12:00:00.000Z`; None stays None."""
     if milliseconds is None:
         return None
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -25,7 +27,7 @@ def from_rfc3339(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time needs its zone, for example 2026-01-31T12:00:00Z")
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def wall_clock(zone: tzinfo) -> datetime:

@@ -5,6 +5,7 @@ attempt: it is settled with what the attempt really used, whatever became of it.
 """
 
 import asyncio
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from shared.scripts import script
 LEASE_MS = 30_000
 """How long a call in flight keeps its place without a sign of life of its worker."""
 _BUSY_SECONDS = 0.1
+_BUSY_CAP_SECONDS = 1.0
+_LONGEST_SLEEP_SECONDS = 1.0
+"""How long a waiting call trusts an answer: limits are learned and others pause the pool meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A call's place at the gate. It may start `wait` seconds after it was booked."""
+    """A call's place at the gate. As things stood when it was booked it may start `wait` seconds after."""
 
     id: str
     pool: Pool
@@ -64,6 +68,7 @@ class Reservation:
     wait: float
     input_tokens: int
     output_tokens: int
+    tickets: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class Gate:
     async def reserve(self, pool: Pool, call: Call) -> Reservation:
         """Books a call; waits only while as many calls are in flight as allowed. Raises RequestTooLarge."""
         call_id = ids.new_call_id()
-        while True:
+        for refusals in itertools.count(1):
             answer = await script("gate_reserve")(
                 self._redis,
                 _keys(pool),
@@ -108,14 +113,30 @@ class Gate:
                 },
             )
             match answer:
-                case ["granted", wait_ms, input_tokens, output_tokens]:
+                case ["granted", wait_ms, input_tokens, output_tokens, tickets]:
                     self._in_flight.setdefault(pool.name, set()).add(call_id)
-                    return Reservation(call_id, pool, call, wait_ms / 1000, input_tokens, output_tokens)
+                    return Reservation(call_id, pool, call, wait_ms / 1000, input_tokens, output_tokens, tickets)
                 case ["too_large", tokens, limit]:
                     raise RequestTooLarge(
                         f"the call needs about {tokens} input tokens, but {pool.name} allows {limit} in a whole minute"
                     )
-            await asyncio.sleep(backoff.spread(_BUSY_SECONDS, by=1))
+            await asyncio.sleep(backoff.full_jitter(refusals, base=_BUSY_SECONDS, cap=_BUSY_CAP_SECONDS))
+        raise AssertionError("unreachable")
+
+    async def until_ready(self, reservation: Reservation) -> None:
+        """Returns once the booked call may start."""
+        wait = reservation.wait
+        while wait > 0:
+            await asyncio.sleep(min(wait, _LONGEST_SLEEP_SECONDS))
+            wait = await self._still_to_wait(reservation)
+
+    async def _still_to_wait(self, reservation: Reservation) -> float:
+        answer = await script("gate_ready")(
+            self._redis,
+            {"state": keys.gate_state(reservation.pool.name)},
+            {"tickets": reservation.tickets, "limits": reservation.pool.limits.as_json()},
+        )
+        return float(answer) / 1000
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
         """Ends a booked call: frees its place, corrects the budget by what was used, learns from it."""

@@ -1,8 +1,23 @@
-"""Every metric there is, for Prometheus. The api serves those of the ingress, each worker those of its own work."""
+"""Every metric there is, for Prometheus: the api serves INGRESS, each worker WORK; both serve their process's own."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
 
 __all__ = ["CONTENT_TYPE_LATEST", "generate_latest"]
+
+INGRESS = CollectorRegistry()
+WORK = CollectorRegistry()
+for _registry in (INGRESS, WORK):
+    ProcessCollector(registry=_registry)
+    PlatformCollector(registry=_registry)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -11,26 +26,38 @@ HTTP_SECONDS = Histogram(
     "Time to answer a request.",
     ["method", "route", "status"],
     buckets=_SECONDS,
+    registry=INGRESS,
 )
-SUBMITS = Counter("sluice_submits_total", "Jobs submitted, by what became of the submit.", ["agent", "outcome"])
-QUEUE_WAITING = Gauge("sluice_queue_waiting_jobs", "Jobs that wait for a worker, for the whole service.")
-QUEUE_RUNNING = Gauge("sluice_queue_running_jobs", "Jobs that a worker holds, for the whole service.")
-QUEUE_DRAIN = Gauge("sluice_queue_drain_rate", "Jobs that end per second, for the whole service.")
+SUBMITS = Counter(
+    "sluice_submits_total", "Jobs submitted, by what became of the submit.", ["agent", "outcome"], registry=INGRESS
+)
+QUEUE_WAITING = Gauge(
+    "sluice_queue_waiting_jobs", "Jobs that wait for a worker, for the whole service.", registry=INGRESS
+)
+QUEUE_RUNNING = Gauge("sluice_queue_running_jobs", "Jobs that a worker holds, for the whole service.", registry=INGRESS)
+QUEUE_DRAIN = Gauge("sluice_queue_drain_rate", "Jobs that end per second, for the whole service.", registry=INGRESS)
 
-IN_FLIGHT = Gauge("sluice_worker_jobs_in_flight", "Jobs this worker runs now.")
-SLOTS = Gauge("sluice_worker_slots", "Jobs this worker may run at once.")
-FINISHED = Counter("sluice_jobs_finished_total", "Jobs this worker ended.", ["agent", "status"])
-RELEASED = Counter("sluice_jobs_released_total", "Jobs this worker gave back to the queue.", ["agent", "reason"])
-LEASES_LOST = Counter("sluice_leases_lost_total", "Jobs that another worker took over.")
+IN_FLIGHT = Gauge("sluice_worker_jobs_in_flight", "Jobs this worker runs now.", registry=WORK)
+SLOTS = Gauge("sluice_worker_slots", "Jobs this worker may run at once.", registry=WORK)
+FINISHED = Counter("sluice_jobs_finished_total", "Jobs this worker ended.", ["agent", "status"], registry=WORK)
+RELEASED = Counter(
+    "sluice_jobs_released_total", "Jobs this worker gave back to the queue.", ["agent", "reason"], registry=WORK
+)
+LEASES_LOST = Counter("sluice_leases_lost_total", "Jobs that another worker took over.", registry=WORK)
 GATE_SECONDS = Histogram(
-    "sluice_gate_wait_seconds", "Time a model call waited at the gate.", ["pool"], buckets=_SECONDS
+    "sluice_gate_wait_seconds", "Time a model call waited at the gate.", ["pool"], buckets=_SECONDS, registry=WORK
 )
 CALL_SECONDS = Histogram(
     "sluice_model_call_seconds",
     "Time a model call took, gate excluded.",
     ["target", "outcome"],
     buckets=_SECONDS,
+    registry=WORK,
 )
-TOKENS = Counter("sluice_tokens_total", "Tokens bought, by kind as the provider reports them.", ["target", "kind"])
-COST = Counter("sluice_cost_usd_total", "Money spent on model calls.", ["target", "agent"])
-TOOL_SECONDS = Histogram("sluice_tool_seconds", "Time a tool call took.", ["tool", "outcome"], buckets=_SECONDS)
+TOKENS = Counter(
+    "sluice_tokens_total", "Tokens bought, by kind as the provider reports them.", ["target", "kind"], registry=WORK
+)
+COST = Counter("sluice_cost_usd_total", "Money spent on model calls.", ["target", "agent"], registry=WORK)
+TOOL_SECONDS = Histogram(
+    "sluice_tool_seconds", "Time a tool call took.", ["tool", "outcome"], buckets=_SECONDS, registry=WORK
+)

@@ -1,9 +1,10 @@
 """The connection to Redis: where it is, how long it may take, and what its absence is called."""
 
 import asyncio
-from collections.abc import Iterator
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from redis import asyncio as redis_asyncio
@@ -14,6 +15,8 @@ from shared import backoff, log
 from shared.errors import StoreUnavailable
 
 logger = log.get(__name__)
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
@@ -87,16 +90,14 @@ def _behind_sentinel(url: str, timeouts: dict[str, Any]) -> Redis:
     return cast(Redis, sentinel.master_for(service, **timeouts))
 
 
-async def wait_for(redis: Redis) -> None:
-    """Returns once Redis answers, however long that takes; says once that it waits."""
-    failures = 0
-    while True:
+async def until_reachable(operation: Callable[[], Awaitable[T]]) -> T:
+    """Repeats an operation that may be repeated until Redis answers, however long that takes; says so once."""
+    for failures in itertools.count(1):
         try:
             with reachable():
-                await redis.ping()
-            return
+                return await operation()
         except StoreUnavailable as error:
-            failures += 1
             if failures == 1:
                 logger.warning("waiting_for_redis", reason=str(error))
             await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))
+    raise AssertionError("unreachable")

@@ -8,14 +8,12 @@ how one is run (`worker.executor`). Why: docs/adr/0001-arq-format-own-claim.md.
 import asyncio
 import json
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
 from arq import Worker, func
 from arq.connections import ArqRedis
 
 from shared import backoff, clock, keys, log, metrics
-from shared.errors import StoreUnavailable
 from shared.job import Job
 from shared.queue import JOB_FUNCTION, Queue
 from shared.redis_client import Redis, reachable
@@ -146,8 +144,6 @@ class LeaseWorker(Worker):
                 break
             await asyncio.wait([*tasks, impatient], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()
-        with suppress(StoreUnavailable), reachable():
-            await self.close()
 
 
 async def _never(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:

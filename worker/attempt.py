@@ -1,14 +1,12 @@
 """One attempt at a job: the agent loop's effects, bound to this job, its lease and its journal."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import TypeVar
 
-from shared import backoff, clock, log
+from shared import clock, log
 from shared.checkpoints import Checkpoints
-from shared.errors import StoreUnavailable
 from shared.job import IncompleteReason, Job
+from shared.redis_client import until_reachable
 from shared.scratchpad import Scratchpad
 from shared.turn import ModelRecord, Record, ToolCall, Transcript
 from worker import budget
@@ -17,8 +15,6 @@ from worker.model_call import ModelCaller, TargetClient
 from worker.provider import ModelRequest
 from worker.tool_runner import ToolOutcome, run_tool
 from worker.tools import ToolContext
-
-T = TypeVar("T")
 
 
 class Interruption(StrEnum):
@@ -67,7 +63,7 @@ class Attempt:
 
     async def load(self) -> Transcript:
         """The job's conversation so far."""
-        records = await until_stored(lambda: self._checkpoints.load(self._job.id))
+        records = await until_reachable(lambda: self._checkpoints.load(self._job.id))
         self._saved = len(records)
         return Transcript(self._job.spec.input, records)
 
@@ -101,16 +97,5 @@ class Attempt:
 
     async def save(self, record: Record) -> None:
         index = self._saved
-        await until_stored(lambda: self._checkpoints.append(self._owner, self._job.id, index, record))
+        await until_reachable(lambda: self._checkpoints.append(self._owner, self._job.id, index, record))
         self._saved += 1
-
-
-async def until_stored(operation: Callable[[], Awaitable[T]]) -> T:
-    """Repeats a safe operation while Redis is away: what was bought must not be lost for that."""
-    failures = 0
-    while True:
-        try:
-            return await operation()
-        except StoreUnavailable:
-            failures += 1
-            await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))

@@ -12,12 +12,12 @@ from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost, RequestTooLarge
 from shared.job import Event, IncompleteReason, Job, JobError, Status, WaitReason
 from shared.queue import Conclusion, Queue
-from shared.redis_client import Redis
+from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
 from shared.turn import Transcript
 from worker.agent_loop import run_agent
 from worker.agents.agent import Agent
-from worker.attempt import Attempt, Drained, Interruption, until_stored
+from worker.attempt import Attempt, Drained, Interruption
 from worker.model_call import ModelCaller, TargetClient
 from worker.provider import ProviderBusy, ProviderError, ProviderRefused
 
@@ -132,7 +132,7 @@ class Executor:
 
     async def _without_agent(self, job: Job) -> Verdict:
         """In a fleet of two kinds another worker may run this agent; if none does, the job cannot be run."""
-        if job.spec.agent in await until_stored(self._catalogue.read):
+        if job.spec.agent in await until_reachable(self._catalogue.read):
             return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
         return _failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
 
@@ -197,13 +197,13 @@ class Executor:
         """Makes the verdict true, however long Redis takes; LeaseLost if somebody else was quicker."""
         if isinstance(verdict, Release):
             delay_ms = int(verdict.delay_seconds * 1000)
-            status = await until_stored(
+            status = await until_reachable(
                 lambda: self._queue.release(self._owner, job.id, verdict.reason, delay_ms=delay_ms)
             )
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
             logger.info("job_released", reason=verdict.reason, delay_seconds=verdict.delay_seconds, status=status)
         else:
-            status = await until_stored(lambda: self._queue.finish(self._owner, job.id, verdict))
+            status = await until_reachable(lambda: self._queue.finish(self._owner, job.id, verdict))
             metrics.FINISHED.labels(job.spec.agent, status).inc()
             logger.info("job_finished", status=status, error=verdict.error.code if verdict.error else None)
 

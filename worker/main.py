@@ -17,7 +17,7 @@ from shared.catalogue import ANNOUNCE_SECONDS
 from shared.errors import SettingsError
 from shared.http_server import server
 from shared.listener import listen
-from shared.redis_client import wait_for
+from shared.redis_client import until_reachable
 from shared.settings import Settings, load, without_effect
 from worker import operations
 from worker.agents import Agent, registry
@@ -81,7 +81,7 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
 
 
 async def _work(parts: Parts) -> None:
-    await wait_for(parts.redis)
+    await until_reachable(parts.redis.ping)
     await parts.worker.async_run()
 
 

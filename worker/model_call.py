@@ -21,6 +21,7 @@ from tenacity import (
 from shared import backoff, clock, log, metrics
 from shared.errors import StoreUnavailable
 from shared.gate import Call, Gate, Pool, Reservation, Spent
+from shared.redis_client import until_reachable
 from shared.turn import ModelRecord
 from shared.usage import NANO, Usage
 from worker.pricing import cost_nano
@@ -92,17 +93,14 @@ class ModelCaller:
         return _record(target, agent, turn, answer, clock.monotonic() - started)
 
     async def _pass_gate(self, pool: Pool, call: Call) -> Reservation:
-        """Waits for the call's turn. What was booked is given back when the wait is cancelled."""
-        started, failures = clock.monotonic(), 0
-        while True:
-            try:
-                reservation = await self._gate.reserve(pool, call)
-                break
-            except StoreUnavailable:
-                failures += 1
-                await asyncio.sleep(backoff.full_jitter(failures, base=0.2, cap=5))
+        """Waits for the call's turn; without Redis nobody knows the budget, so no call is made until it is back.
+
+        What was booked is given back when the wait is cancelled.
+        """
+        started = clock.monotonic()
+        reservation = await until_reachable(lambda: self._gate.reserve(pool, call))
         try:
-            await asyncio.sleep(reservation.wait)
+            await until_reachable(lambda: self._gate.until_ready(reservation))
         except asyncio.CancelledError:
             await self._settle(reservation, Spent())
             raise

@@ -19,6 +19,6 @@ def app(probe: ReadinessProbe) -> Starlette:
         return JSONResponse({"status": status, "checks": readiness.checks}, 200 if readiness.ready else 503)
 
     async def exposition(request: Request) -> Response:
-        return Response(metrics.generate_latest(), media_type=metrics.CONTENT_TYPE_LATEST)
+        return Response(metrics.generate_latest(metrics.WORK), media_type=metrics.CONTENT_TYPE_LATEST)
 
     return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", exposition)])

@@ -67,8 +67,8 @@ class Parts:
         for target in self._targets.values():
             await target.provider.close()
         with suppress(StoreUnavailable), reachable():
+            await self.worker.close()  # closes the pool as well
             await self._wake.aclose(close_connection_pool=True)
-            await self.redis.aclose(close_connection_pool=True)
 
 
 def _client(name: str, target: Target) -> TargetClient:

@@ -47,4 +47,4 @@ async def exposition(parts: PartsOf) -> Response:
     except StoreUnavailable:
         for gauge in (metrics.QUEUE_WAITING, metrics.QUEUE_RUNNING, metrics.QUEUE_DRAIN):
             gauge.set(float("nan"))
-    return Response(metrics.generate_latest(), media_type=metrics.CONTENT_TYPE_LATEST)
+    return Response(metrics.generate_latest(metrics.INGRESS), media_type=metrics.CONTENT_TYPE_LATEST)

@@ -1,12 +1,12 @@
 -- gate_reserve: books one model call over requests, input tokens, output tokens and calls in flight, all or nothing.
--- What is booked is taken at once, so a bucket may go into debt; the call waits until its share has flowed in (the
--- cell rate algorithm, ITU-T I.371). So each caller has its own moment, in the order of asking, and none asks twice.
+-- What is booked is taken at once; the call waits until its share has flowed in (the cell rate algorithm, ITU-T
+-- I.371). So calls start in the order of asking, and nobody is refused and asks again.
 -- KEYS state calls estimates
 -- ARGV id agent characters max_output limits lease_ms
 --   characters   size of the request; how many tokens that makes is learned per agent
 --   limits       JSON {requests, input, output: per minute; in_flight}
 --   lease_ms     how long the place in flight is kept without renewal, from the moment the call may start
--- RETURNS {'granted', ms to wait, input tokens booked, output tokens booked}
+-- RETURNS {'granted', ms to wait, input tokens booked, output tokens booked, tickets for gate_ready}
 --      or {'busy'}                                   as many calls in flight as allowed
 --      or {'too_large', input tokens, limit}         more than a whole minute's worth: it can never pass
 
@@ -23,14 +23,14 @@ if need.input > pool.input.limit then return {'too_large', need.input, math.floo
 redis.call('ZREMRANGEBYSCORE', calls, '-inf', now)  -- a caller that died gives its place back
 if redis.call('ZCARD', calls) >= configured.in_flight then return {'busy'} end
 
-local wait = math.max(0, pool.paused_until - now)
+local tickets = {}
 for _, name in ipairs(DIMENSIONS) do
   local bucket = pool[name]
-  local enough = math.min(need[name], bucket.capacity)  -- a call larger than the bucket passes when that is full
-  wait = math.max(wait, math.ceil((enough - bucket.level) / bucket.rate))
-  bucket.level = bucket.level - need[name]
+  tickets[name] = bucket.booked + math.min(need[name], bucket.capacity)  -- a larger call passes a full bucket
+  bucket.booked = bucket.booked + need[name]
 end
+local wait = wait_for(pool, tickets)
 redis.call('ZADD', calls, now + wait + lease_ms, id)
 redis.call('PEXPIRE', calls, wait + DAY_MS)
 close_pool(state, pool)
-return {'granted', wait, need.input, need.output}
+return {'granted', wait, need.input, need.output, cjson.encode(tickets)}

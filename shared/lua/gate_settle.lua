@@ -14,9 +14,10 @@ local held = redis.call('ZREM', calls, id)
 
 for _, name in ipairs(DIMENSIONS) do
   local bucket = pool[name]
-  if held == 1 then bucket.level = math.min(bucket.capacity, bucket.level + booking[name] - usage[name]) end
+  if held == 1 then bucket.flow = bucket.flow + booking[name] - usage[name] end
   if seen.limit[name] then redis.call('HSET', state, 'limit_' .. name, seen.limit[name]) end
-  if seen.remaining[name] then bucket.level = math.min(bucket.level, seen.remaining[name]) end
+  local most = math.min(bucket.capacity, seen.remaining[name] or bucket.capacity)
+  bucket.flow = math.min(bucket.flow, bucket.booked + most)
 end
 if tonumber(pause_ms) > 0 then
   redis.call('HSET', state, 'paused_until', math.max(pool.paused_until, now + pause_ms))

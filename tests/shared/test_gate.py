@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from shared import keys
+from shared import clock, keys
 from shared.errors import RequestTooLarge
 from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent
 from shared.redis_client import Redis
@@ -164,9 +164,46 @@ async def test_a_living_worker_keeps_its_places(redis: Redis) -> None:
 
 
 async def test_a_settled_call_cannot_be_settled_twice(redis: Redis) -> None:
-    gate, tight = Gate(redis), pool(requests=600)
-    booked = await gate.reserve(tight, SMALL)
+    gate, slow = Gate(redis), pool(requests=60)
+    first, *_ = [await gate.reserve(slow, SMALL) for _ in range(6)]
     for _ in range(5):
-        await gate.settle(booked, Spent())
+        await gate.settle(first, Spent())
 
-    assert float(await redis.hget(keys.gate_state("sonnet"), "level_requests")) <= 60, "credited once, never above full"
+    waits = [(await gate.reserve(slow, SMALL)).wait for _ in range(2)]
+    assert waits == pytest.approx([0, 1], abs=0.5), "one place was given back, not five"
+
+
+async def seconds_until_ready(gate: Gate, booked: Reservation) -> float:
+    started = clock.monotonic()
+    await gate.until_ready(booked)
+    return clock.monotonic() - started
+
+
+async def test_a_waiting_call_starts_sooner_when_the_limit_turns_out_higher(redis: Redis) -> None:
+    gate, guessed = Gate(redis), pool(output=600)
+    first, *_, last = [await gate.reserve(guessed, Call("new", characters=30, max_output_tokens=100)) for _ in range(9)]
+    assert last.wait > 60, "by the guess of the settings"
+
+    await gate.settle(first, Spent(requests=1, output_tokens=100, limit={"output": 600_000}))
+
+    assert await seconds_until_ready(gate, last) < 5
+
+
+async def test_a_pause_holds_back_calls_that_are_booked_already(redis: Redis) -> None:
+    gate, slow = Gate(redis), pool(requests=60)
+    first, *_, last = [await gate.reserve(slow, SMALL) for _ in range(7)]
+    assert 0 < last.wait <= 1
+
+    await gate.settle(first, Spent(requests=1, pause=2))
+
+    assert await seconds_until_ready(gate, last) > 1.5
+
+
+async def test_what_is_given_back_goes_to_those_who_wait(redis: Redis) -> None:
+    gate, slow = Gate(redis), pool(requests=6)
+    first, last = [await gate.reserve(slow, SMALL) for _ in range(2)]
+    assert last.wait > 9
+
+    await gate.settle(first, Spent())
+
+    assert await seconds_until_ready(gate, last) < 5
