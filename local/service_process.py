@@ -11,9 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from local.guard import Guard
+from local.log_line import readable
+
 _ROOT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
+_LINES_KEPT = 10_000
+_LAST_LINES = 15
 
 LogLine = dict[str, Any]
 
@@ -25,7 +30,8 @@ class ServiceError(Exception):
 class ServiceProcess:
     """`with ServiceProcess("api", {"REDIS_URL": …}) as api: ...` starts it on a free port and ends it.
 
-    It runs in a session of its own, so Ctrl-C in the terminal reaches only whoever started it.
+    It runs in a session of its own, so Ctrl-C in the terminal reaches only whoever started it. A guard ends it when
+    this process dies, however that happens.
     """
 
     def __init__(
@@ -40,11 +46,13 @@ class ServiceProcess:
         self._environment = _clean() | dict(environment)
         self._on_log = on_log
         self._process: subprocess.Popen[str] | None = None
+        self._guard: Guard | None = None
+        self._reader: threading.Thread | None = None
         self._up = threading.Event()
         self.url = ""
         """`http://host:port` of the api, or of the worker's operations port."""
         self.log: list[LogLine] = []
-        """Everything it has logged; a line that is no JSON is under `text`."""
+        """What it has logged, the last 10,000 lines at least; a line that is no JSON is under `text`."""
 
     def start(self) -> Self:
         """Returns when connections are accepted. Raises ServiceError."""
@@ -58,11 +66,13 @@ class ServiceProcess:
             text=True,
             start_new_session=True,
         )
-        threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
+        self._guard = Guard(self._process.pid)
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
         self._up.wait(_START_SECONDS)
         if not self.url:
             self.kill()
-            raise ServiceError(f"python -m {self._part} did not start:\n{self.log_text()}")
+            raise ServiceError(f"python -m {self._part} did not start:\n{self.last_words()}")
         return self
 
     def stop(self) -> int | None:
@@ -74,13 +84,13 @@ class ServiceProcess:
             self._process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        return self._process.wait()
+        return self._reap()
 
     def kill(self) -> None:
         """SIGKILL: it gets no chance to say goodbye."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._reap()
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -102,6 +112,12 @@ class ServiceProcess:
     def log_text(self) -> str:
         return "\n".join(line.get("text") or json.dumps(line) for line in self.log)
 
+    def last_words(self) -> str:
+        """The end of its log, for whoever has to tell that it is gone."""
+        if self._reader is not None and not self.is_running:
+            self._reader.join(1)
+        return "\n".join(readable(line) for line in self.log[-_LAST_LINES:])
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -110,10 +126,19 @@ class ServiceProcess:
     ) -> None:
         self.stop()
 
+    def _reap(self) -> int | None:
+        """Waits for its end, after which the guard must not take another process of that number for it."""
+        code = self._process.wait() if self._process is not None else None
+        if self._guard is not None:
+            self._guard.end()
+        return code
+
     def _read(self, process: subprocess.Popen[str]) -> None:
         for text in process.stderr or ():
             line = _parsed(text)
             self.log.append(line)
+            if len(self.log) > 2 * _LINES_KEPT:
+                del self.log[:-_LINES_KEPT]
             if line.get("event") in ("api_up", "worker_up"):
                 self.url = line.get("url") or line["operations"]
                 self._up.set()

@@ -1,16 +1,19 @@
 """The demo as a user runs it: every job succeeds and it says so, or it says what did not, and nothing is left."""
 
+import os
 import signal
 
 from rich.console import Console
 
-from local.live import JOB_COST, most
+from local.environment import EXAMPLES
+from local.live import JOB_COST, LONGEST_ANSWER, most
 from local.prompts import PROMPTS
 from local.provider_process import ProviderProcess
 from local.report import report
 from local.tally import tally, why_not
-from shared.sections import Target
-from tests.local.processes import assert_gone, begin, children, read_until, run
+from shared.sections import Chain, Target
+from tests.local.processes import assert_gone, begin, child, children, read_until, run
+from worker.agents import registry
 
 
 def test_every_agent_succeeds():
@@ -53,6 +56,15 @@ def test_ctrl_c_while_it_starts():
     assert_gone(started)
 
 
+def test_an_api_that_dies_is_named():
+    process = begin("demo", "--jobs", "50")
+    read_until(process, "running")
+    os.kill(child(process.pid, "-m api"), signal.SIGKILL)
+    said, _ = process.communicate(timeout=15)
+    assert process.returncode == 1
+    assert "api was ended by SIGKILL" in said
+
+
 def test_live_without_a_key_says_what_to_do():
     done = run("demo", "--live")
     assert done.returncode == 2
@@ -90,6 +102,12 @@ def test_the_most_it_may_cost_grows_with_the_jobs():
     targets = [Target()]
     assert most(targets, 6) == 6 * most(targets, 1)
     assert most(targets, 1) > JOB_COST
+
+
+def test_no_shipped_agent_answers_at_greater_length_than_is_reckoned_with():
+    agents = registry.load(EXAMPLES, {"default": Chain(targets=["default"])})
+    assert agents.keys() == PROMPTS.keys()
+    assert max(agent.max_output_tokens for agent in agents.values()) <= LONGEST_ANSWER
 
 
 def test_each_way_to_end_has_its_reason():

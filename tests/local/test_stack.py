@@ -1,5 +1,6 @@
 """`python -m local up`: it runs jobs, keeps them, mends itself where it can, and ends without leaving anything."""
 
+import os
 import re
 import signal
 import subprocess
@@ -18,11 +19,11 @@ Up = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
-    """Starts it on a folder of the test's own; ends what the test has left."""
+    """Starts it on a folder and a port of the test's own; ends what the test has left."""
     processes = []
 
     def start(**settings: str) -> subprocess.Popen[str]:
-        processes.append(begin("up", "--data", str(tmp_path), **settings))
+        processes.append(begin("up", "--data", str(tmp_path), SLUICE_API__PORT="0", **settings))
         return processes[-1]
 
     yield start
@@ -50,7 +51,7 @@ def ended(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT
     return said
 
 
-def test_a_job_runs_and_is_kept(up: Up) -> None:
+def test_a_job_runs_and_is_kept(up: Up, tmp_path: Path) -> None:
     first = up()
     with welcome(first) as api:
         job = api.post("/v1/jobs", json={"agent": "invoices", "input": "Which ones are unpaid?"}).json()
@@ -58,6 +59,9 @@ def test_a_job_runs_and_is_kept(up: Up) -> None:
         while finished["status"] in ("queued", "running"):
             finished = api.get(f"/v1/jobs/{job['id']}", params={"wait": 10}).json()
         assert finished["status"] == "succeeded"
+    another = run("up", "--data", str(tmp_path))
+    assert another.returncode == 1
+    assert "Another stack is up" in another.stderr
     assert "Jobs are kept" in ended(first)
 
     second = up()
@@ -84,9 +88,9 @@ def test_a_worker_is_replaced_and_the_api_is_not(up: Up) -> None:
     process = up()
     welcome(process).close()
     started = children(process.pid)
-    subprocess.run(["kill", "-9", str(child(process.pid, "-m worker"))], check=True)
+    os.kill(child(process.pid, "-m worker"), signal.SIGKILL)
     assert "SIGKILL" in read_until(process, "is running again")
-    subprocess.run(["kill", "-9", str(child(process.pid, "-m api"))], check=True)
+    os.kill(child(process.pid, "-m api"), signal.SIGKILL)
     said, _ = process.communicate(timeout=15)
     assert process.returncode == 1
     assert "api was ended by SIGKILL" in said
@@ -99,15 +103,6 @@ def test_nothing_outlives_a_parent_that_is_killed(up: Up) -> None:
     started = children(process.pid)
     process.kill()
     assert_gone(started)
-
-
-def test_two_on_one_folder_are_refused(up: Up, tmp_path: Path) -> None:
-    process = up()
-    read_until(process, "Sluice is up")
-    second = run("up", "--data", str(tmp_path))
-    assert second.returncode == 1
-    assert "Another stack is up" in second.stderr
-    ended(process)
 
 
 def test_settings_of_the_user_count_but_cost_nothing(up: Up, tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""The demo: the whole stack on this machine, some jobs of every shipped agent, and what came of them."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from rich.console import Console
+
+from local import environment, live
+from local.client import ApiError, Client, JobView
+from local.interrupt import Interrupt, Interrupted
+from local.progress import Moment, View, view
+from local.prompts import PROMPTS, prompts
+from local.report import report
+from local.stack import LocalStack, Plan, StackError
+from local.tally import tally, tally_by_agent
+from shared.sections import Target
+
+_SLOTS = 8
+_POLL_SECONDS = 0.2
+_AGENTS_SECONDS = 20.0
+_PATIENCE_SECONDS = 120.0
+"""How long no job may move before the demo gives up on them."""
+_JOBS, _LIVE_JOBS = 20, 2
+
+# The pace of a model as one knows it, so that there is something to see.
+_PACE = ("--latency", "0.5", "--tokens-per-second", "75")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the command line asked for."""
+
+    jobs: int | None = None
+    """Of each agent."""
+    live: bool = False
+    agreed: bool = False
+    model: str | None = None
+    """What the simulated provider is asked for; the real one is asked for what the settings say."""
+
+    @property
+    def each(self) -> int:
+        return self.jobs or (_LIVE_JOBS if self.live else _JOBS)
+
+
+def run(wish: Wish, console: Console, errors: Console) -> int:
+    """The exit code. Raises SettingsError and Unaffordable before anything is started."""
+    plan = _live_plan(wish, console) if wish.live else _simulated_plan(wish)
+    stack = LocalStack(plan)
+    with Interrupt() as interrupt:
+        try:
+            _start(stack, console, interrupt)
+            jobs = _watch(stack, wish, console, interrupt)
+            return report(jobs, console, live=wish.live)
+        except Interrupted:
+            errors.print("Stopped before the end; what was running is ended.", highlight=False)
+            return 130
+        except (StackError, ApiError) as error:
+            errors.print(_reason(stack, error), style="red", highlight=False, markup=False, soft_wrap=True)
+            return 1
+        finally:
+            stack.stop()
+
+
+def _simulated_plan(wish: Wish) -> Plan:
+    """Nothing of the user's settings counts: a demo looks the same everywhere."""
+    target = Target(model=wish.model) if wish.model else Target()
+    return Plan(targets={"default": target}, provider_flags=_PACE, settings=_settings())
+
+
+def _live_plan(wish: Wish, console: Console) -> Plan:
+    settings = live.settings()
+    live.agree(console, settings.targets.values(), wish.each * len(PROMPTS), agreed=wish.agreed)
+    return Plan(
+        targets=settings.targets,
+        live=True,
+        given=environment.users_own(),
+        settings=_settings(),
+        agents=tuple(settings.worker.agents),
+    )
+
+
+def _settings() -> dict[str, str]:
+    return {"SLUICE_WORKER__MAX_IN_FLIGHT": str(_SLOTS)}
+
+
+def _start(stack: LocalStack, console: Console, interrupt: Interrupt) -> None:
+    began = time.monotonic()
+    with console.status("Starting Redis, the provider, the api and two workers"):
+        stack.start(interrupt)
+        _await_agents(stack, interrupt)
+    played = f" and a simulated provider on {stack.provider.url}" if stack.provider else ""
+    console.print(
+        f"Up in {time.monotonic() - began:.1f} s: {len(stack.workers)} workers, the api on {stack.api_url}{played}.",
+        highlight=False,
+    )
+
+
+def _await_agents(stack: LocalStack, interrupt: Interrupt) -> None:
+    """Workers announce their agents a moment after they are up."""
+    deadline = time.monotonic() + _AGENTS_SECONDS
+    with Client(stack.api_url) as api:
+        while missing := PROMPTS.keys() - api.agents():
+            if time.monotonic() > deadline:
+                raise StackError(f"No worker has announced {', '.join(sorted(missing))}.")
+            stack.check()
+            interrupt.check()
+            interrupt.sleep(0.05)
+
+
+def _watch(stack: LocalStack, wish: Wish, console: Console, interrupt: Interrupt) -> list[JobView]:
+    """Submits, shows how the jobs come along, and returns them when all have ended or nothing moves any more."""
+    budget = {"max_cost_usd": str(live.JOB_COST)} if wish.live else None
+    with Client(stack.api_url) as api, view(console) as shown:
+        began = time.monotonic()
+        for agent, text in _work(wish.each):
+            api.submit(agent, text, budget)
+            interrupt.check()
+        return _follow(stack, api, shown, began, interrupt)
+
+
+def _work(each: int) -> Iterator[tuple[str, str]]:
+    """Agents and prompts, taking turns."""
+    columns = [[(agent, text) for text in prompts(agent, each)] for agent in PROMPTS]
+    return (one for one in chain.from_iterable(zip_longest(*columns)) if one)
+
+
+def _follow(stack: LocalStack, api: Client, shown: View, began: float, interrupt: Interrupt) -> list[JobView]:
+    moved, before = time.monotonic(), (0, 0)
+    while True:
+        interrupt.check()
+        stack.check()
+        jobs = api.jobs()
+        total, now = tally(jobs), time.monotonic()
+        shown.show(Moment(tally_by_agent(jobs, PROMPTS), _in_flight(stack, api), _SLOTS, now - began))
+        if (total.turns, total.finished) != before:
+            moved, before = now, (total.turns, total.finished)
+        if total.finished == total.jobs or now - moved > _PATIENCE_SECONDS:
+            return jobs
+        interrupt.sleep(_POLL_SECONDS)
+
+
+def _in_flight(stack: LocalStack, api: Client) -> dict[str, int]:
+    """By worker, without those that are gone."""
+    found = {}
+    for name, worker in stack.workers.items():
+        with suppress(ApiError):
+            found[name] = api.in_flight(worker.url)
+    return found
+
+
+def _reason(stack: LocalStack, error: Exception) -> str:
+    """A part that has ended says more than the request that it did not answer."""
+    if isinstance(error, ApiError):
+        try:
+            stack.check()
+        except StackError as deeper:
+            return str(deeper)
+    return str(error)
