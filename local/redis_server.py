@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from local.guard import Guard
+
 _HOST = "127.0.0.1"
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
@@ -46,7 +48,7 @@ class RedisServer:
         self._temporary = None if data_folder else tempfile.TemporaryDirectory(prefix="sluice-redis-")
         self.folder = Path(self._temporary.name if self._temporary else data_folder or "").resolve()
         self._process: subprocess.Popen[bytes] | None = None
-        self._guard: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
         self._port = 0
 
     @property
@@ -144,7 +146,7 @@ class RedisServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._guard = _guard(self._process.pid)
+        self._guard = Guard(self._process.pid)
         self._wait_until_ready()
 
     def _arguments(self) -> list[str]:
@@ -178,10 +180,7 @@ class RedisServer:
     def _end_guard(self) -> None:
         """Before the server ends, so that the guard can never hit another process of the same number."""
         if self._guard is not None:
-            self._guard.kill()
-            self._guard.wait()
-            if self._guard.stdin is not None:
-                self._guard.stdin.close()
+            self._guard.end()
             self._guard = None
 
 
@@ -209,17 +208,6 @@ def _packaged_binary() -> Path | None:
     folder = f"{system}-{names.get(machine, machine)}"
     binary = Path(package.origin).parent / "_binaries" / folder / "valkey-server"
     return binary if os.access(binary, os.X_OK) else None
-
-
-def _guard(pid: int) -> subprocess.Popen[bytes]:
-    """A shell that reads a pipe which only we hold open: when it ends, so have we, and the server must go."""
-    return subprocess.Popen(
-        ["/bin/sh", "-c", f"read -r _; kill -9 {pid}"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
 
 
 def _free_port() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 Schema = dict[str, Any]
 
 _ARITHMETIC = re.compile(r"[(\d][\d\s.()]*(?:[-+*/][\d\s.()]+)+")
-_IDENTIFIER = re.compile(r"\b(?:[A-Z]{2,}[-_]?\d+|[a-z]+[-_]\d+|\d{2,})\b")
+_IDENTIFIER = re.compile(r"\b(?:[A-Z]{2,}[-_]?\d+|[a-z]+[-_]\d+|\d{2,}(?:-\d+)*)\b")
 _BY_FORMAT = {
     "date": "2026-01-31",
     "date-time": "2026-01-31T12:00:00Z",
