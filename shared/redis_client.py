@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
+_MOST_CONNECTIONS = 10_000
 
 _UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
 
@@ -73,7 +74,11 @@ def connect(url: str, *, blocking: float = 0) -> Redis:
     }
     if url.startswith("redis+sentinel://"):
         return _behind_sentinel(url, timeouts)
-    pool = redis_asyncio.ConnectionPool.from_url(url, max_connections=10_000, **timeouts)
+    # The blocking pool connects outside of its lock: a Redis that hangs then costs all who wait the same seconds,
+    # and not each of them one time-out after the other.
+    pool = redis_asyncio.BlockingConnectionPool.from_url(
+        url, max_connections=_MOST_CONNECTIONS, timeout=CONNECT_SECONDS, **timeouts
+    )
     return cast(Redis, redis_asyncio.Redis(connection_pool=pool))
 
 

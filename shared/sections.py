@@ -45,9 +45,11 @@ def _is_address(url: str) -> bool:
 
 
 def http_url(url: str | None) -> str | None:
-    """Raises ValueError for what is no http address; None stays None."""
+    """Raises ValueError for what is no http address, or one with a password in it; None stays None."""
     if url is not None and not url.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
+    if url is not None and "@" in urlsplit(url).netloc:
+        raise ValueError("must hold no user or password: keys come from the variable named by api_key_env")
     return url
 
 
@@ -180,3 +182,19 @@ class SessionSettings(_Section):
 
     idle_seconds: Count = 3600
     """How long a session is kept after its last use."""
+
+
+NAMED = frozenset({"targets", "chains", "tenants"})
+"""Sections of which there are several, each with a name: [targets.NAME]."""
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "api": ApiSettings,
+    "redis": RedisSettings,
+    "queue": QueueSettings,
+    "worker": WorkerSettings,
+    "targets": Target,
+    "chains": Chain,
+    "tenants": Tenant,
+    "webhooks": WebhookSettings,
+    "sessions": SessionSettings,
+}

@@ -5,16 +5,15 @@ also as NAME_FILE for a mounted secret. This module alone reads the environment.
 each with its cure, and no secret is ever part of a message.
 """
 
-import difflib
 import ipaddress
 import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
+from pydantic import ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -25,6 +24,7 @@ from pydantic_settings import (
 )
 
 from shared.errors import SettingsError
+from shared.mistakes import contradictions, explain, nearest, place
 from shared.sections import (
     ANTHROPIC_URL,
     ApiSettings,
@@ -90,15 +90,15 @@ class Settings(BaseSettings):
     def _report_all(cls, data: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
         """Adds what no single field can tell to what pydantic finds, so that one start shows it all."""
         problems = [
-            InitErrorDetails(type=PydanticCustomError("reference", "{text}", {"text": text}), loc=place, input=None)
-            for place, text in _dangling(data)
+            InitErrorDetails(type=PydanticCustomError("reference", "{text}", {"text": text}), loc=where, input=None)
+            for where, text in contradictions(data)
         ]
         try:
             settings = handler(data)
         except ValidationError as error:
             problems += [
                 InitErrorDetails(
-                    type=PydanticCustomError("field", "{text}", {"text": _explain(found)}),
+                    type=PydanticCustomError("field", "{text}", {"text": explain(found)}),
                     loc=found["loc"],
                     input=None,
                 )
@@ -121,7 +121,7 @@ def load(part: Literal["api", "worker"]) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        mistakes += [f"{_place(found)}: {found['msg']}" for found in error.errors()]
+        mistakes += [f"{place(found)}: {found['msg']}" for found in error.errors()]
     except (OSError, tomllib.TOMLDecodeError) as error:
         mistakes.append(f"SLUICE_CONFIG={os.environ.get('SLUICE_CONFIG')}: {error}")
     except UnicodeDecodeError as error:
@@ -182,32 +182,12 @@ def _wrong_addresses() -> list[str]:
     return [mistake for mistake in (redis, base) if mistake]
 
 
-def _dangling(data: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    """Chains that name targets there are not, and a missing default chain, in the raw settings."""
-    chains, targets = data.get("chains") or {}, data.get("targets") or {"default": {}}
-    if not isinstance(chains, dict) or not isinstance(targets, dict):
-        return []
-    known = ", ".join(targets)
-    found: list[tuple[tuple[str, ...], str]] = []
-    for name, chain in chains.items():
-        named = chain.get("targets", []) if isinstance(chain, dict) else []
-        for target in named if isinstance(named, list) else []:
-            if isinstance(target, str) and target not in targets:
-                found.append((("chains", name, "targets"), f"there is no target {target!r}; there is {known}"))
-    if chains and "default" not in chains:
-        found.append((("chains",), "there is no chain `default`; agents that name no chain use it"))
-    if not chains and len(targets) > 1:
-        order = ", ".join(f'"{name}"' for name in targets)
-        found.append((("chains",), f"say in which order the targets are used: [chains.default] targets = [{order}]"))
-    return found
-
-
 def _strange_variables() -> list[str]:
     sections = [f"SLUICE_{name.upper()}" for name in Settings.model_fields]
     strange = []
     for name in sorted(os.environ):
         if name.startswith("SLUICE_") and name not in _NO_SECTION and name.split("__")[0] not in sections:
-            strange.append(f"{name}: there is no such setting{_nearest(name, [*sections, *_NO_SECTION])}")
+            strange.append(f"{name}: there is no such setting{nearest(name, [*sections, *_NO_SECTION])}")
     return strange
 
 
@@ -237,44 +217,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _place(found: ErrorDetails) -> str:
-    return ".".join(str(part) for part in found["loc"] if part != "[key]") or "settings"
-
-
-def _explain(found: ErrorDetails) -> str:
-    """One mistake of a single field, in words; the value is shown only where it cannot be a secret."""
-    path = [str(part) for part in found["loc"]]
-    if found["type"] == "extra_forbidden":
-        return f"there is no such setting{_nearest(path[-1], _siblings(path))}"
-    text = found["msg"].removeprefix("Value error, ")
-    text = text[0].lower() + text[1:]
-    if isinstance(found["input"], bool | int | float) and not _SECRET & set(path):
-        text += f", not {found['input']!r}"
-    if isinstance(found["input"], str) and found["type"] in ("list_type", "dict_type", "model_type"):
-        text += '; in a variable lists and tables are JSON, such as ["a", "b"]'
-    if path[-1] == "[key]":
-        return text
-    settable = path[:-1] if isinstance(found["loc"][-1], int) else path
-    return f"{text} (also settable as SLUICE_{'__'.join(settable).upper()})"
-
-
-def _siblings(path: list[str]) -> list[str]:
-    """The names that would have been right where the last part of `path` is wrong."""
-    model: Any = Settings
-    for part in path[:-1]:
-        fields = model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
-        annotation = fields[part].annotation if part in fields else None
-        model = _ITEMS.get(part, annotation) if model is Settings else model
-    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-_SECRET = {"url", "key_digests", "api_key_env"}
-"""Where a secret is, or where somebody may put one by mistake: not even a number from there is shown."""
-_ITEMS: dict[str, type[BaseModel]] = {"targets": Target, "chains": Chain, "tenants": Tenant}
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -32,7 +32,21 @@ FORBIDDEN = {
 LAYERS = (
     (
         "words",
-        {"errors", "settings", "sections", "clock", "ids", "keys", "usage", "backoff", "log", "job", "turn", "stored"},
+        {
+            "errors",
+            "settings",
+            "sections",
+            "clock",
+            "ids",
+            "keys",
+            "usage",
+            "backoff",
+            "log",
+            "job",
+            "turn",
+            "stored",
+            "mistakes",
+        },
     ),
     ("mechanism", {"redis_client", "scripts", "metrics", "tracing", "listener", "http_server"}),
 )

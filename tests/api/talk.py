@@ -103,11 +103,17 @@ def tracebacks(log: list[LogLine]) -> list[LogLine]:
 
 async def waiting(redis: Redis) -> int:
     """How many unfinished jobs there are."""
-    return int(await redis.zcard(keys.ARQ_QUEUE))  # type: ignore[attr-defined]
+    return int(await redis.zcard(keys.ARQ_QUEUE))
 
 
 async def keys_like(redis: Redis, pattern: str) -> list[str]:
-    return [key async for key in redis.scan_iter(match=pattern, count=1000)]  # type: ignore[attr-defined]
+    return [key async for key in redis.scan_iter(match=pattern, count=1000)]
+
+
+async def reach(http: httpx2.AsyncClient) -> None:
+    """What was sent before has arrived, and waits, when all these are answered: they take the same way, in turn."""
+    for _ in range(20):
+        await http.get("/v1/jobs?limit=1")
 
 
 def digest(key: str) -> str:

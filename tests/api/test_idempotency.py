@@ -56,6 +56,17 @@ async def test_a_repeat_that_waits_for_an_ended_job_answers_200(http: httpx2.Asy
     assert again.headers["idempotency-replayed"] == "true"
 
 
+async def test_a_repeat_for_a_job_that_was_removed_is_410(
+    http: httpx2.AsyncClient, redis: Redis, worker: StandIn
+) -> None:
+    job_id = (await http.post("/v1/jobs", json=WORK, headers=KEYED)).json()["id"]
+    await worker.run()
+    await redis.delete(keys.job(job_id))  # its retention has ended, the key's day has not
+    answer = await http.post("/v1/jobs", json=WORK, headers=KEYED)
+    assert job_id in problem(answer, 410, "gone")["detail"]
+    assert await waiting(redis) == 0
+
+
 async def test_fifty_racing_submits_with_one_key_make_one_job(http: httpx2.AsyncClient, redis: Redis) -> None:
     answers = await asyncio.gather(*(http.post("/v1/jobs", json=WORK, headers=KEYED) for _ in range(50)))
     assert len({job_of(answer, 202)["id"] for answer in answers}) == 1

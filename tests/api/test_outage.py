@@ -10,7 +10,7 @@ from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared import keys
 from shared.redis_client import Redis, connect
-from tests.api.talk import WORK, StandIn, announce, client, job_of, keys_like, problem, tracebacks, waiting
+from tests.api.talk import WORK, StandIn, announce, client, job_of, keys_like, problem, reach, tracebacks, waiting
 from tests.waiting import until
 
 KEYED = {"Idempotency-Key": "order-17"}
@@ -117,14 +117,10 @@ async def test_a_submit_whose_answer_was_lost_makes_one_job(
     await http.post("/v1/jobs", json=WORK)
     own_redis.pause()
     try:
-        submit, ready, read = await asyncio.gather(
-            http.post("/v1/jobs", json=WORK, headers=KEYED), http.get("/readyz"), http.get(NO_JOB)
-        )
+        lost = await http.post("/v1/jobs", json=WORK, headers=KEYED)
     finally:
         own_redis.resume()
-    problem(submit, 503, "store_unavailable")
-    problem(read, 503, "store_unavailable")
-    assert ready.status_code == 503
+    problem(lost, 503, "store_unavailable")
 
     async def it_was_run_after_all() -> bool:
         return bool(await keys_like(store, "sluice:idempotency:*"))
@@ -136,6 +132,18 @@ async def test_a_submit_whose_answer_was_lost_makes_one_job(
     assert await waiting(store) == len(await keys_like(store, f"{keys.ARQ_JOB}*")) == 2
 
 
+async def test_many_who_ask_a_redis_that_hangs_do_not_wait_for_each_other(
+    http: httpx2.AsyncClient, own_redis: RedisServer
+) -> None:
+    own_redis.pause()
+    try:
+        answers = await asyncio.gather(*(http.get(path) for path in ("/readyz", NO_JOB, "/v1/jobs") * 4))
+    finally:
+        own_redis.resume()
+    assert {answer.status_code for answer in answers} == {503}
+    assert max(answer.elapsed.total_seconds() for answer in answers) < 8
+
+
 async def test_a_long_poll_hears_of_changes_after_redis_was_away(
     http: httpx2.AsyncClient, own_redis: RedisServer, store: Redis
 ) -> None:
@@ -144,6 +152,7 @@ async def test_a_long_poll_hears_of_changes_after_redis_was_away(
     job_id = (await http.post("/v1/jobs", json=WORK)).json()["id"]
     headers = {"If-None-Match": 'W/"1"'}
     poll = asyncio.create_task(http.get(f"/v1/jobs/{job_id}?wait=25", headers=headers))
+    await reach(http)
 
     async def heard() -> bool:  # the listener may need a moment to subscribe again
         return (await store.pubsub_numsub(keys.CHANGES))[0][1] == 1
@@ -152,6 +161,20 @@ async def test_a_long_poll_hears_of_changes_after_redis_was_away(
     await StandIn(store).run()
     answer = await poll
     assert job_of(answer)["status"] in ("running", "succeeded")
+    assert answer.elapsed.total_seconds() < 20
+
+
+async def test_a_change_that_the_listener_missed_is_noticed_all_the_same(
+    http: httpx2.AsyncClient, store: Redis
+) -> None:
+    job_id = (await http.post("/v1/jobs", json=WORK)).json()["id"]
+    headers = {"If-None-Match": 'W/"1"'}
+    poll = asyncio.create_task(http.get(f"/v1/jobs/{job_id}?wait=25", headers=headers))
+    await reach(http)
+    assert await store.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+    await StandIn(store).take()  # told to nobody: Redis keeps no messages
+    answer = await poll
+    assert job_of(answer)["status"] == "running"
     assert answer.elapsed.total_seconds() < 20
 
 

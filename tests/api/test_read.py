@@ -8,7 +8,7 @@ import pytest
 from shared.job import Event, WaitReason
 from shared.queue import Queue
 from shared.redis_client import Redis
-from tests.api.talk import WORK, StandIn, job_of, problem
+from tests.api.talk import WORK, StandIn, job_of, problem, reach
 
 NO_JOB = "job_019a9a60-8a6e-7c3e-a3c6-0f5f5a6f3b1d"
 STRANGE_IDS = {
@@ -35,12 +35,6 @@ STRANGE_IDS = {
 
 async def submit(http: httpx2.AsyncClient) -> str:
     return str((await http.post("/v1/jobs", json=WORK)).json()["id"])
-
-
-async def reach(http: httpx2.AsyncClient) -> None:
-    """What was sent before has arrived when these are answered: one process reads all connections in turn."""
-    for _ in range(3):
-        await http.get("/healthz")
 
 
 @pytest.mark.parametrize("job_id", STRANGE_IDS.values(), ids=STRANGE_IDS.keys())

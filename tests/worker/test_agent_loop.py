@@ -315,7 +315,7 @@ async def test_an_answer_is_not_thrown_away_for_a_limit_it_reached() -> None:
     assert ended == Conclusion(Event.SUCCEED, output="Done.")
 
 
-@pytest.mark.parametrize("saves", range(8))
+@pytest.mark.parametrize("saves", range(7))
 async def test_a_lost_lease_stops_the_loop_wherever_it_is(saves: int) -> None:
     effects = Recorded([answer(1, "look:a", "listen:b", "fire:c", "put:d"), answer(2, text="done")], saves=saves)
     before = asyncio.all_tasks()

@@ -1,0 +1,83 @@
+"""What can be wrong with settings, in words that say how to mend it, and never a secret among them."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from shared.sections import NAMED, SECTIONS
+
+Place = tuple[str, ...]
+
+_SECRET = {"url", "key_digests", "api_key_env"}
+"""Where a secret is, or where somebody may put one by mistake: not even a number from there is shown."""
+
+
+def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """What no single field can tell, found in the raw settings: where it is, and what is wrong."""
+    chains, targets = data.get("chains") or {}, data.get("targets") or {"default": {}}
+    if isinstance(chains, dict) and isinstance(targets, dict):
+        yield from _dangling(chains, targets)
+    if isinstance(data.get("tenants"), dict):
+        yield from _shared_keys(data["tenants"])
+
+
+def _dangling(chains: dict[str, Any], targets: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Chains that name targets there are not, and a missing default chain."""
+    for name, chain in chains.items():
+        named = chain.get("targets", []) if isinstance(chain, dict) else []
+        for target in named if isinstance(named, list) else []:
+            if isinstance(target, str) and target not in targets:
+                yield ("chains", name, "targets"), f"there is no target {target!r}; there is {', '.join(targets)}"
+    if chains and "default" not in chains:
+        yield ("chains",), "there is no chain `default`; agents that name no chain use it"
+    if not chains and len(targets) > 1:
+        order = ", ".join(f'"{name}"' for name in targets)
+        yield ("chains",), f"say in which order the targets are used: [chains.default] targets = [{order}]"
+
+
+def _shared_keys(tenants: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """A key must say who is asking, so it can belong to one tenant only."""
+    lists = [tenant.get("key_digests") for tenant in tenants.values() if isinstance(tenant, dict)]
+    digests = Counter(digest for one in lists if isinstance(one, list) for digest in one if isinstance(digest, str))
+    for name, tenant in tenants.items():
+        own = tenant.get("key_digests") if isinstance(tenant, dict) else None
+        if isinstance(own, list) and any(isinstance(one, str) and digests[one] > 1 for one in own):
+            yield ("tenants", name, "key_digests"), "a digest stands twice; give each tenant keys of its own"
+
+
+def explain(found: ErrorDetails) -> str:
+    """One mistake of a single field, in words; the value is shown only where it cannot be a secret."""
+    path = [str(part) for part in found["loc"]]
+    if found["type"] == "extra_forbidden":
+        return f"there is no such setting{nearest(path[-1], _siblings(path))}"
+    text = found["msg"].removeprefix("Value error, ")
+    text = text[0].lower() + text[1:]
+    if isinstance(found["input"], bool | int | float) and not _SECRET & set(path):
+        text += f", not {found['input']!r}"
+    if isinstance(found["input"], str) and found["type"] in ("list_type", "dict_type", "model_type"):
+        text += '; in a variable lists and tables are JSON, such as ["a", "b"]'
+    if path[-1] == "[key]":
+        return text
+    settable = path[:-1] if isinstance(found["loc"][-1], int) else path
+    return f"{text} (also settable as SLUICE_{'__'.join(settable).upper()})"
+
+
+def place(found: ErrorDetails) -> str:
+    return ".".join(str(part) for part in found["loc"] if part != "[key]") or "settings"
+
+
+def _siblings(path: list[str]) -> list[str]:
+    """The names that would have been right where the last part of `path` is wrong."""
+    if len(path) == 1:
+        return list(SECTIONS)
+    section = SECTIONS.get(path[0])
+    inside = 3 if path[0] in NAMED else 2  # [targets.NAME] key, [queue] key
+    return list(section.model_fields) if section and len(path) == inside else []
+
+
+def nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,364 @@
+"""Buying a model call: through the real gate, from a provider that does as it is told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tenacity import wait_none
+
+from local.redis_server import RedisServer
+from shared import clock, keys, metrics
+from shared.errors import RequestTooLarge, StoreUnavailable
+from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent
+from shared.redis_client import Redis, connect
+from shared.turn import ModelRecord
+from shared.usage import Usage
+from tests.waiting import until
+from worker import model_call
+from worker.model_call import ATTEMPTS, ModelCaller, TargetClient
+from worker.provider import (
+    Answer,
+    Headroom,
+    ModelRequest,
+    ProviderBusy,
+    ProviderDown,
+    ProviderError,
+    ProviderRefused,
+)
+
+LIMITS = {"requests": 600, "input": 600_000, "output": 600_000, "in_flight": 4}
+REQUEST = ModelRequest(system="Be brief.", messages=[{"role": "user", "content": "x" * 1000}], tools=[], max_tokens=100)
+ANSWER = Answer(
+    content=[{"type": "text", "text": "Hello."}],
+    stop_reason="end_turn",
+    usage=Usage(input_tokens=300, cache_read_input_tokens=1000, output_tokens=20),
+    model="claude-sonnet-4-6",
+    request_id="req_1",
+    headroom=Headroom(),
+)
+Step = Answer | BaseException | Callable[[], Awaitable[Answer]]
+
+
+class Scripted:
+    """A provider that does one thing after the other; implements `worker.provider.Provider`."""
+
+    def __init__(self, *steps: Step) -> None:
+        self._steps = list(steps)
+        self.asked: list[ModelRequest] = []
+
+    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
+        self.asked.append(request)
+        step = self._steps.pop(0)
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, Answer):
+            on_text("Hello.")
+            return step
+        return await step()
+
+    async def probe(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class CountingGate(Gate):
+    """The real gate, with a list of what was settled."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
+        self.reserved: list[Reservation] = []
+        self.settled: list[Spent] = []
+
+    async def reserve(self, pool: Pool, call: Call) -> Reservation:
+        reservation = await super().reserve(pool, call)
+        self.reserved.append(reservation)
+        return reservation
+
+    async def settle(self, reservation: Reservation, spent: Spent) -> None:
+        await super().settle(reservation, spent)
+        self.settled.append(spent)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between attempts only what the provider asks for is waited."""
+    monkeypatch.setattr(model_call, "_FULL_JITTER", wait_none())
+
+
+@pytest.fixture
+def gate(redis: Redis) -> CountingGate:
+    return CountingGate(redis)
+
+
+def target(provider: Scripted, name: str = "default", **limits: int) -> TargetClient:
+    return TargetClient(name, "anthropic", "claude-sonnet-4-6", Pool("sonnet", Limits(**(LIMITS | limits))), provider)
+
+
+async def call(gate: Gate, where: TargetClient, on_text: Callable[[str], None] = lambda text: None) -> ModelRecord:
+    return await ModelCaller(gate).call(where, "tester", 3, REQUEST, on_text)
+
+
+def down(**fields: Any) -> ProviderDown:
+    return ProviderDown("overloaded", type="overloaded_error", **fields)
+
+
+def busy(**fields: Any) -> ProviderBusy:
+    return ProviderBusy("slow down", type="rate_limit_error", **fields)
+
+
+async def in_flight(redis: Redis) -> int:
+    count: int = await redis.zcard(keys.gate_calls("sonnet"))  # type: ignore[attr-defined]
+    return count
+
+
+async def level(redis: Redis, dimension: str) -> float:
+    """What is left of the bucket: what has flowed in less what is booked."""
+    fields = [f"{total}_{dimension}" for total in ("flow", "booked")]
+    flow, booked = await redis.hmget(keys.gate_state("sonnet"), fields)  # type: ignore[attr-defined]
+    return float(flow) - float(booked)
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancels until it ends: before Python 3.12 a cancel can get lost while redis-py sends (cpython issue 86296)."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)
+    assert task.cancelled()
+
+
+async def test_an_answer_becomes_the_turns_record(gate: CountingGate, redis: Redis) -> None:
+    heard: list[str] = []
+    provider = Scripted(ANSWER)
+
+    record = await call(gate, target(provider), heard.append)
+
+    assert record == ModelRecord(
+        turn=3,
+        content=ANSWER.content,
+        stop_reason="end_turn",
+        usage=Usage(
+            input_tokens=300,
+            cache_read_input_tokens=1000,
+            output_tokens=20,
+            model_calls=1,
+            turns=1,
+            cost_nano=1_500_000,  # 300 × $3 + 1000 × $0.30 + 20 × $15 a million
+        ),
+        target="default",
+        model="claude-sonnet-4-6",
+        request_id="req_1",
+        milliseconds=record.milliseconds,
+    )
+    assert heard == ["Hello."]
+    assert provider.asked == [REQUEST]
+    assert await in_flight(redis) == 0
+
+
+async def test_what_was_used_is_settled_without_cache_reads_and_learned_with_them(
+    gate: CountingGate, redis: Redis
+) -> None:
+    answer = Answer(
+        content=[],
+        stop_reason="end_turn",
+        usage=Usage(input_tokens=300, cache_creation_input_tokens=50, cache_read_input_tokens=1000, output_tokens=20),
+        model="claude-sonnet-4-6",
+        request_id=None,
+        headroom=Headroom(limit={"requests": 50}, remaining={"requests": 7}),
+    )
+    await call(gate, target(Scripted(answer)))
+
+    (spent,) = gate.settled
+    assert (spent.requests, spent.input_tokens, spent.output_tokens, spent.prompt_tokens) == (1, 350, 20, 1350)
+    assert spent.succeeded
+    assert (spent.limit, spent.remaining) == ({"requests": 50}, {"requests": 7})
+    assert await level(redis, "requests") <= 7
+    assert await redis.hget(keys.gate_state("sonnet"), "limit_requests") == "50"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("error", [busy(retry_after=0.001), down(), down(began=True)])
+async def test_what_may_pass_is_tried_five_times_and_each_time_through_the_gate(
+    gate: CountingGate, redis: Redis, error: ProviderError
+) -> None:
+    provider = Scripted(*[error] * 9)
+
+    with pytest.raises(type(error)) as caught:
+        await call(gate, target(provider))
+
+    assert caught.value is error
+    assert len(provider.asked) == ATTEMPTS == 5
+    assert len({reservation.id for reservation in gate.reserved}) == 5
+    assert len(gate.settled) == 5
+    assert await in_flight(redis) == 0
+
+
+async def test_the_first_success_ends_the_attempts_and_is_paid_once(gate: CountingGate, redis: Redis) -> None:
+    where = target(Scripted(down(), busy(retry_after=0.001), ANSWER), name="paid-once")
+
+    record = await call(gate, where)
+
+    assert record.usage.model_calls == 1
+    assert record.usage.cost_nano == 1_500_000
+    assert len(gate.reserved) == 3
+    assert [spent.succeeded for spent in gate.settled] == [False, False, True]
+    dollars = metrics.WORK.get_sample_value("sluice_cost_usd_total", {"target": "paid-once", "agent": "tester"})
+    assert dollars == pytest.approx(0.0015)
+    assert await in_flight(redis) == 0
+
+
+async def test_a_refusal_is_final(gate: CountingGate, redis: Redis) -> None:
+    provider = Scripted(ProviderRefused("no such model", type="not_found_error"))
+
+    with pytest.raises(ProviderRefused):
+        await call(gate, target(provider))
+
+    assert len(provider.asked) == len(gate.settled) == 1
+    assert gate.settled[0] == Spent(), "a refused request is not counted by the provider"
+    assert await in_flight(redis) == 0
+
+
+async def test_an_error_of_ours_is_final_and_counted_in_full(gate: CountingGate, redis: Redis) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await call(gate, target(Scripted(ZeroDivisionError())))
+
+    assert gate.settled[0].requests == 1
+    assert await in_flight(redis) == 0
+
+
+@pytest.mark.parametrize("error", [busy(retry_after=0.3), down(retry_after=0.3)])
+async def test_retry_after_is_never_cut_short(gate: CountingGate, error: ProviderError) -> None:
+    started = clock.monotonic()
+    await call(gate, target(Scripted(error, ANSWER)))
+    assert clock.monotonic() - started >= 0.3
+
+
+async def test_a_429_keeps_every_caller_away(gate: CountingGate, redis: Redis) -> None:
+    with pytest.raises(ProviderBusy):
+        await call(gate, target(Scripted(*[busy(retry_after=0.05)] * 5)))
+    assert [spent.pause for spent in gate.settled] == [0.05] * 5
+    seconds, micros = await redis.time()  # type: ignore[attr-defined]
+    paused_until = int(await redis.hget(keys.gate_state("sonnet"), "paused_until"))  # type: ignore[attr-defined]
+    assert abs(paused_until - (seconds * 1000 + micros // 1000)) < 10_000
+
+
+async def test_an_attempt_that_had_begun_is_counted_and_one_that_had_not_is_given_back(gate: CountingGate) -> None:
+    headroom = Headroom(remaining={"input": 9})
+    await call(gate, target(Scripted(down(began=True, headroom=headroom), down(), ANSWER)))
+
+    begun, not_begun, _ = gate.settled
+    booked = gate.reserved[0]
+    assert (begun.requests, begun.input_tokens, begun.output_tokens) == (1, booked.input_tokens, booked.output_tokens)
+    assert begun.remaining == {"input": 9}
+    assert not_begun == Spent()
+
+
+async def test_a_call_larger_than_its_whole_budget_is_not_tried(gate: CountingGate, redis: Redis) -> None:
+    provider = Scripted(ANSWER)
+    with pytest.raises(RequestTooLarge):
+        await call(gate, target(provider, input=100))
+
+    assert provider.asked == []
+    assert await in_flight(redis) == 0
+
+
+async def test_a_cancel_in_mid_call_leaves_no_call_behind(gate: CountingGate, redis: Redis) -> None:
+    calling = asyncio.Event()
+
+    async def hang() -> Answer:
+        calling.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(call(gate, target(Scripted(hang))))
+    async with asyncio.timeout(10):
+        await calling.wait()
+        assert await in_flight(redis) == 1
+        await cancel(task)
+
+    assert await in_flight(redis) == 0
+    booked = gate.reserved[0]
+    assert gate.settled == [Spent(1, booked.input_tokens, booked.output_tokens)], "rather too much than a 429"
+
+
+async def test_a_cancel_while_waiting_gives_back_what_was_booked(gate: CountingGate, redis: Redis) -> None:
+    first = await gate.reserve(Pool("sonnet", Limits(**(LIMITS | {"requests": 6}))), Call("other", 100, 10))
+    before = {name: await level(redis, name) for name in ("requests", "input", "output")}
+    provider = Scripted(ANSWER)
+
+    task = asyncio.create_task(call(gate, target(provider, requests=6)))
+    await until(lambda: len(gate.reserved) == 2)
+    assert gate.reserved[1].wait > 1
+    assert await level(redis, "requests") < 0
+    await cancel(task)
+
+    assert provider.asked == []
+    assert await redis.zrange(keys.gate_calls("sonnet"), 0, -1) == [first.id]  # type: ignore[attr-defined]
+    for name, was in before.items():
+        assert await level(redis, name) >= was, f"{name} is given back"
+
+
+async def test_a_cancel_before_there_is_room_books_nothing(gate: CountingGate, redis: Redis) -> None:
+    other = await gate.reserve(Pool("sonnet", Limits(**(LIMITS | {"in_flight": 1}))), Call("other", 100, 10))
+    before = await level(redis, "requests")
+    task = asyncio.create_task(call(gate, target(Scripted(ANSWER), in_flight=1)))
+    await asyncio.wait([task], timeout=0.05)
+    await cancel(task)
+
+    assert await redis.zrange(keys.gate_calls("sonnet"), 0, -1) == [other.id]  # type: ignore[attr-defined]
+    assert await level(redis, "requests") >= before
+
+
+async def test_a_cancel_between_two_attempts_leaves_no_call_behind(gate: CountingGate, redis: Redis) -> None:
+    task = asyncio.create_task(call(gate, target(Scripted(down(retry_after=60), ANSWER))))
+    await until(lambda: len(gate.settled) == 1)
+    await cancel(task)
+    assert await in_flight(redis) == 0
+
+
+async def test_many_callers_share_the_places_and_leave_none_taken(gate: CountingGate, redis: Redis) -> None:
+    at_once: list[int] = []
+    running = 0
+
+    async def work() -> Answer:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        return ANSWER
+
+    steps: list[Step] = [work, down(), work, down(began=True), work, work, work, work]
+    where = target(Scripted(*steps), in_flight=2)
+    await asyncio.gather(*(call(gate, where) for _ in range(6)))
+
+    assert max(at_once) <= 2
+    assert await in_flight(redis) == 0
+    assert len(gate.settled) == len(gate.reserved) == 8
+
+
+async def test_a_call_waits_for_redis_and_survives_its_absence_after() -> None:
+    with RedisServer() as server:
+        redis = connect(server.url)
+        gate = Gate(redis)
+
+        async def answer_while_redis_is_away() -> Answer:
+            await asyncio.to_thread(server.stop)
+            return ANSWER
+
+        server.stop()
+        provider = Scripted(answer_while_redis_is_away)
+        task = asyncio.create_task(call(gate, target(provider)))
+        await asyncio.wait([task], timeout=0.3)
+        assert not task.done()
+        assert provider.asked == [], "nothing passes without the gate"
+        await asyncio.to_thread(server.start)
+
+        async with asyncio.timeout(20):
+            record = await task
+
+        assert record.content == ANSWER.content, "what was bought is not lost for a gate that cannot be told"
+        with pytest.raises(StoreUnavailable):
+            await gate.reserve(Pool("sonnet", Limits(**LIMITS)), Call("other", 100, 10))
+        await redis.aclose(close_connection_pool=True)
