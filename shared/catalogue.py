@@ -46,6 +46,6 @@ class Catalogue:
 
     async def read(self) -> dict[str, AgentEntry]:
         """The agents by name."""
-        with reachable():
+        async with reachable():
             entries: dict[str, str] = await self._redis.hgetall(keys.AGENTS)
         return {name: build(AgentEntry, json.loads(text)["entry"]) for name, text in sorted(entries.items())}

@@ -16,7 +16,7 @@ class Checkpoints:
 
     async def load(self, job_id: str) -> list[Record]:
         """The journal so far, oldest first."""
-        with reachable():
+        async with reachable():
             lines: list[str] = await self._redis.lrange(keys.turns(job_id), 0, -1)
         return [from_json(line) for line in lines]
 

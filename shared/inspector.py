@@ -71,11 +71,10 @@ class Inspector:
 
     async def job(self, job_id: str, *, tenant: str) -> Sighting | None:
         """A job of this tenant; None for one there is not, another tenant's included."""
-        with reachable():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.hgetall(keys.job(job_id))
-                pipe.zrank(keys.ARQ_QUEUE, job_id)
-                record, ahead = await pipe.execute()
+        async with reachable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.job(job_id))
+            pipe.zrank(keys.ARQ_QUEUE, job_id)
+            record, ahead = await pipe.execute()
         if not record:
             return None
         job = Job.from_hash(job_id, record)
@@ -108,12 +107,12 @@ class Inspector:
         return JobPage(kept if newest_first else kept[::-1], has_more=len(found) > limit)
 
     async def _older(self, tenant: str, low: str, high: str) -> tuple[list[Job], str | None]:
-        with reachable():
+        async with reachable():
             page = await self._redis.zrevrangebylex(keys.tenant_jobs(tenant), high, low, 0, _PAGE)
         return await self._records(tenant, page)
 
     async def _newer(self, tenant: str, low: str, high: str) -> tuple[list[Job], str | None]:
-        with reachable():
+        async with reachable():
             page = await self._redis.zrangebylex(keys.tenant_jobs(tenant), low, high, 0, _PAGE)
         return await self._records(tenant, page)
 
@@ -121,7 +120,7 @@ class Inspector:
         """The jobs of these ids, and the last id when there may be more. Ids whose job has expired are dropped."""
         if not page:
             return [], None
-        with reachable():
+        async with reachable():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for job_id in page:
                     pipe.hgetall(keys.job(job_id))

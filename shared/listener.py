@@ -21,17 +21,17 @@ async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], 
     failures = 0
     while True:
         try:
-            with reachable():
-                async with redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(channel)
-                    on_connect()
-                    if failures:
-                        logger.info("listening_again", channel=channel)
-                    failures = 0
-                    while True:
-                        message = await subscription.get_message(timeout=_PATIENCE_SECONDS)
-                        if message:
-                            on_message(message["data"])
+            # It listens for ever; each read has a time-out of its own.
+            async with reachable(None), redis.pubsub(ignore_subscribe_messages=True) as subscription:
+                await subscription.subscribe(channel)
+                on_connect()
+                if failures:
+                    logger.info("listening_again", channel=channel)
+                failures = 0
+                while True:
+                    message = await subscription.get_message(timeout=_PATIENCE_SECONDS)
+                    if message:
+                        on_message(message["data"])
         except StoreUnavailable as error:
             failures += 1
             if failures == 1:

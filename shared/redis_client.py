@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
@@ -51,24 +51,28 @@ class Redis(Protocol):
     async def aclose(self, close_connection_pool: bool | None = None) -> None: ...
 
 
-@contextmanager
-def reachable() -> Iterator[None]:
-    """Around any command: a Redis that is away, loading, full or a replica becomes StoreUnavailable."""
+@asynccontextmanager
+async def reachable(seconds: float | None = ANSWER_SECONDS) -> AsyncIterator[None]:
+    """Around any command: a Redis that is away, silent, loading, full or a replica becomes StoreUnavailable.
+
+    The time-out is here and not in redis-py, whose own sends through `asyncio.wait_for`: until Python 3.12 that
+    swallows a cancel that comes just as the send succeeds (CPython issue 86296), and a job would miss its cancel.
+    """
     try:
-        yield
-    except _UNAVAILABLE as error:
+        async with asyncio.timeout(seconds):
+            yield
+    except _UNAVAILABLE as error:  # an OSError is what the time-out raises, too
         raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from error
 
 
-def connect(url: str, *, blocking: float = 0) -> Redis:
-    """A client with text answers. `blocking` is how many seconds one of its commands may wait on purpose.
+def connect(url: str) -> Redis:
+    """A client with text answers, whose commands belong into `reachable`.
 
     `url` is redis://, rediss://, unix:// or redis+sentinel://[user:password@]host:port,host:port/service[/db].
     Nothing is sent before the first command.
     """
     timeouts: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_timeout": ANSWER_SECONDS + blocking,
         "health_check_interval": 15,
         "decode_responses": True,
     }
@@ -99,7 +103,7 @@ async def until_reachable(operation: Callable[[], Awaitable[T]]) -> T:
     """Repeats an operation that may be repeated until Redis answers, however long that takes; says so once."""
     for failures in itertools.count(1):
         try:
-            with reachable():
+            async with reachable():
                 return await operation()
         except StoreUnavailable as error:
             if failures == 1:

@@ -16,7 +16,7 @@ class Scratchpad:
 
     async def write(self, title: str, text: str) -> bool:
         """Keeps a note, over one of the same title. False when there are too many."""
-        with reachable():
+        async with reachable():
             if await self._redis.hlen(self._key) >= MAX_NOTES and not await self._redis.hexists(self._key, title):
                 return False
             async with self._redis.pipeline(transaction=True) as pipe:
@@ -28,6 +28,6 @@ class Scratchpad:
 
     async def read(self) -> dict[str, str]:
         """All notes by title."""
-        with reachable():
+        async with reachable():
             notes: dict[str, str] = await self._redis.hgetall(self._key)
         return dict(sorted(notes.items()))

@@ -43,7 +43,7 @@ class Script:
         if set(keys) != set(self.keys) or set(values) != set(self.args):
             raise TypeError(f"{self.name} takes KEYS {self.keys} and ARGV {self.args}")
         ordered: list[Value] = [*(keys[key] for key in self.keys), *(values[arg] for arg in self.args)]
-        with reachable():
+        async with reachable():
             try:
                 return await redis.evalsha(self.sha, len(self.keys), *ordered)
             except NoScriptError:  # a new server, or one that was restarted

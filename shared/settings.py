@@ -164,7 +164,7 @@ def _usual(name: str) -> tuple[str | None, str | None]:
     if value and path:
         return None, f"{name} and {name}_FILE are both set: unset one of them"
     if not path:
-        return value or None, None
+        return (value or "").strip() or None, None
     try:
         text = Path(path).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -29,6 +29,11 @@ class ModelRecord:
     request_id: str | None
     milliseconds: int
 
+    @property
+    def calls_tools(self) -> bool:
+        """A turn that ended for any other reason than its tool calls may hold one that was cut off in the middle."""
+        return self.stop_reason == "tool_use" and any(block["type"] == "tool_use" for block in self.content)
+
 
 @dataclass(frozen=True, slots=True)
 class IntentRecord:
@@ -122,12 +127,9 @@ class Transcript:
         return ""
 
     def unanswered(self) -> list[ToolCall]:
-        """The tool calls of the last turn that have no receipt yet, in the model's order.
-
-        A turn that ended for any other reason than its tool calls may hold one that was cut off in the middle.
-        """
+        """The tool calls of the last turn that have no receipt yet, in the model's order."""
         last = self.last_model
-        if last is None or last.stop_reason != "tool_use":
+        if last is None or not last.calls_tools:
             return []
         of_turn = [record for record in self._records if record.turn == last.turn]
         answered = {record.tool_use_id for record in of_turn if isinstance(record, ResultRecord)}

@@ -3,11 +3,16 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
 from shared.redis_client import Redis, connect
 from tests.key_leaks import leaked_keys
+
+# A busy machine is no bug: how long an example takes never decides.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ async def run_agent(agent: Agent, transcript: Transcript, effects: Effects) -> C
 def _concluded(transcript: Transcript) -> Conclusion | None:
     """How the job ends if its last turn was the last one."""
     last = transcript.last_model
-    if last is None or last.stop_reason in ("tool_use", "pause_turn"):
+    if last is None or last.stop_reason == "pause_turn" or last.calls_tools:
         return None
     if reason := _STOPPED_SHORT.get(last.stop_reason):
         return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)

@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 from shared import backoff, clock, keys, log, metrics
 from shared.job import Job
 from shared.queue import JOB_FUNCTION, Queue
-from shared.redis_client import Redis, reachable
+from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 from worker.attempt import Interruption
 from worker.executor import Executor
 
@@ -39,7 +39,6 @@ class LeaseWorker(Worker):
         self,
         *,
         redis: Redis,
-        wake: Redis,
         queue: Queue,
         executor: Executor,
         owner: str,
@@ -57,7 +56,7 @@ class LeaseWorker(Worker):
             job_serializer=_to_json,
             job_deserializer=json.loads,
         )
-        self._wake = wake
+        self._redis = redis
         self._queue = queue
         self._executor = executor
         self._owner = owner
@@ -72,7 +71,7 @@ class LeaseWorker(Worker):
         try:
             free = self.max_jobs - len(self._executor.running)
             next_due = await self._whole(self._take(free)) if free else None
-            with reachable():
+            async with reachable():
                 await self.heart_beat()
             await self._idle(next_due)
             self._failures = 0
@@ -124,8 +123,8 @@ class LeaseWorker(Worker):
             await self._slot_freed.wait()
             return
         seconds = SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, max(0.01, next_due))
-        with reachable():
-            await self._wake.blpop([keys.WAKE], timeout=seconds)
+        async with reachable(seconds + ANSWER_SECONDS):
+            await self._redis.blpop([keys.WAKE], timeout=seconds)
 
     async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """Stops claiming, lets jobs end their turn, and after `seconds` or at `hurry` gives back what still runs."""

@@ -140,13 +140,11 @@ class Executor:
         """Goes on with the job until it ends or something stops it."""
         attempt = self._attempt(job, agent, now_ms)
         transcript = Transcript(job.spec.input, [])
+        deadline = asyncio.timeout(attempt.seconds_left())
         try:
             transcript = await attempt.load()
-            async with asyncio.timeout(attempt.seconds_left()):
+            async with deadline:
                 return await run_agent(agent, transcript, attempt)
-        except TimeoutError:
-            reason = IncompleteReason.DEADLINE_EXCEEDED
-            return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
         except asyncio.CancelledError:
             return self._interrupted(job, transcript)
         except Drained:
@@ -158,6 +156,9 @@ class Executor:
         except LeaseLost:
             raise
         except Exception as error:
+            if deadline.expired():
+                reason = IncompleteReason.DEADLINE_EXCEEDED
+                return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
             logger.exception("agent_failed")
             return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
 

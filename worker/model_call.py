@@ -30,6 +30,8 @@ from worker.provider import Answer, ModelRequest, Provider, ProviderBusy, Provid
 logger = log.get(__name__)
 
 ATTEMPTS = 5
+_PAUSE_SECONDS = 1.0
+"""How long a 429 that names no time keeps everybody away."""
 _FULL_JITTER = wait_random_exponential(multiplier=0.5, max=20)
 
 
@@ -140,7 +142,8 @@ def _as_booked(reservation: Reservation) -> Spent:
 
 def _lost(error: ProviderError, reservation: Reservation) -> Spent:
     spent = _as_booked(reservation) if error.began else Spent()
-    pause = (error.retry_after or 1.0) if isinstance(error, ProviderBusy) else 0.0
+    asked = _PAUSE_SECONDS if error.retry_after is None else error.retry_after
+    pause = asked if isinstance(error, ProviderBusy) else 0.0
     return replace(spent, limit=error.headroom.limit, remaining=error.headroom.remaining, pause=pause)
 
 

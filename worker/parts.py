@@ -13,7 +13,7 @@ from shared.redis_client import connect, reachable
 from shared.sections import Target
 from shared.settings import Settings
 from worker.agents import Agent
-from worker.arq_worker import SWEEP_SECONDS, LeaseWorker
+from worker.arq_worker import LeaseWorker
 from worker.executor import Executor
 from worker.lease_keeper import LeaseKeeper
 from worker.model_call import ModelCaller, TargetClient
@@ -27,9 +27,7 @@ class Parts:
     def __init__(self, settings: Settings, agents: Mapping[str, Agent]) -> None:
         self.owner = ids.new_worker_id()
         self.lease_ms = int(settings.queue.lease_seconds * 1000)
-        url = settings.redis.url.get_secret_value()
-        self.redis = connect(url)
-        self._wake = connect(url, blocking=SWEEP_SECONDS)
+        self.redis = connect(settings.redis.url.get_secret_value())
         self._targets = {name: _client(name, target) for name, target in settings.targets.items()}
         chains = {name: [self._targets[one] for one in chain.targets] for name, chain in settings.chains.items()}
 
@@ -50,7 +48,6 @@ class Parts:
         )
         self.worker = LeaseWorker(
             redis=self.redis,
-            wake=self._wake,
             queue=queue,
             executor=self.executor,
             owner=self.owner,
@@ -66,9 +63,9 @@ class Parts:
     async def close(self) -> None:
         for target in self._targets.values():
             await target.provider.close()
-        with suppress(StoreUnavailable), reachable():
-            await self.worker.close()  # closes the pool as well
-            await self._wake.aclose(close_connection_pool=True)
+        with suppress(StoreUnavailable):
+            async with reachable():
+                await self.worker.close()  # and with it the connections
 
 
 def _client(name: str, target: Target) -> TargetClient:

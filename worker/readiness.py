@@ -38,7 +38,7 @@ class ReadinessProbe:
         try:
             for target in self._targets:
                 checks[f"target:{target.name}"] = await self._target(target)
-            with reachable():
+            async with reachable():
                 await self._redis.ping()
         except StoreUnavailable as error:
             checks["redis"] = str(error)
@@ -46,7 +46,7 @@ class ReadinessProbe:
 
     async def _target(self, target: TargetClient) -> str:
         key = keys.probe(target.name)
-        with reachable():
+        async with reachable():
             known = await self._redis.get(key)
         if known:
             return str(json.loads(known))
@@ -57,6 +57,6 @@ class ReadinessProbe:
             result = "ok"  # it answers; that it is busy is the gate's business
         except ProviderError as error:
             result = f"{error.type}: {error}"
-        with reachable():
+        async with reachable():
             await self._redis.set(key, json.dumps(result), ex=_FRESH_SECONDS if result == "ok" else 5)
         return result

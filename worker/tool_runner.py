@@ -38,10 +38,9 @@ def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
             "It was not run again. Have a person check before anything is repeated.",
             is_error=True,
         )
-    try:
-        arguments = tool.arguments(call.input)
-    except ValidationError as error:
-        return _misfit(error)
+    arguments = _arguments(tool, call)
+    if isinstance(arguments, ToolOutcome):
+        return arguments
     if _needs_approval(tool, arguments):
         return ToolOutcome(
             "This call needs a person's approval, which cannot be asked for here; it was not run.",
@@ -60,10 +59,9 @@ async def run_tool(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutc
 
 
 async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
-    try:
-        arguments = tool.arguments(call.input)
-    except ValidationError as error:
-        return _misfit(error)
+    arguments = _arguments(tool, call)
+    if isinstance(arguments, ToolOutcome):
+        return arguments
     if tool.takes_context:
         arguments["context"] = context
     limit = asyncio.timeout(tool.timeout)
@@ -103,10 +101,16 @@ def _needs_approval(tool: Tool, arguments: dict[str, Any]) -> bool:
         return True
 
 
-def _misfit(error: ValidationError) -> ToolOutcome:
-    found = error.errors(include_url=False, include_input=False)
-    complaints = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found)
-    return ToolOutcome(f"The input does not fit the tool: {complaints}.", is_error=True)
+def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any] | ToolOutcome:
+    """The call's input as the function takes it, or what the model is told of one that does not fit."""
+    try:
+        return tool.arguments(call.input)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        complaint = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found)
+    except Exception as error:  # a validator of the author's own
+        complaint = f"{type(error).__name__}: {error}"
+    return ToolOutcome(f"The input does not fit the tool: {complaint}.", is_error=True)
 
 
 def _text(result: object) -> str:

@@ -28,7 +28,7 @@ async def readyz(parts: PartsOf) -> Response:
     """By Redis alone: while a provider is down jobs are still taken, parked and shed."""
     problem = "draining" if parts.draining else "ok"
     try:
-        with reachable():
+        async with reachable():
             await parts.redis.ping()
     except StoreUnavailable as error:
         problem = str(error)

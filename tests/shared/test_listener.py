@@ -114,6 +114,14 @@ async def test_it_waits_for_a_server_that_is_not_there_yet(server: RedisServer) 
         await redis.aclose(close_connection_pool=True)
 
 
+async def test_a_listener_that_was_never_interrupted_says_nothing(client: Redis) -> None:
+    with capture_logs() as logged:
+        ear = Ear(client)
+        await until(lambda: ear.connects == 1)
+        await ear.stop()
+    assert logged == []
+
+
 async def test_it_ends_when_it_is_cancelled(client: Redis, ear: Ear) -> None:
     await ear.stop()
     assert ear.task.cancelled()

@@ -84,6 +84,7 @@ class Recorded:
         self.bought: list[int] = []
         self.asked: list[list[dict[str, Any]]] = []
         self.ran: list[ToolCall] = []
+        self._saving = False
 
     def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
         self.log.append("limit?")
@@ -104,7 +105,10 @@ class Recorded:
         return ToolOutcome(f"{call.name} did {call.id}", is_error=False, milliseconds=3)
 
     async def save(self, record: Record) -> None:
+        assert not self._saving, "records are saved one at a time: each has its number in the journal"
+        self._saving = True
         await asyncio.sleep(0)
+        self._saving = False
         if self._saves is not None and len(self.journal) >= self._saves:
             raise LeaseLost("job")
         self.journal.append(record)

@@ -18,12 +18,8 @@ def load(modules: Iterable[str], chains: Mapping[str, Chain]) -> dict[str, Agent
     for name in (*SHIPPED, *modules):
         try:
             module = importlib.import_module(name)
-        except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            mistakes.append(
-                f"worker.agents: {name} cannot be imported: {type(error).__name__}: {error} "
-                f"({where.filename}:{where.lineno})"
-            )
+        except (Exception, SystemExit) as error:
+            mistakes.append(f"worker.agents: {name} cannot be imported: {type(error).__name__}: {error}{_where(error)}")
             continue
         agents = [value for value in vars(module).values() if isinstance(value, Agent)]
         if not agents:
@@ -36,3 +32,9 @@ def load(modules: Iterable[str], chains: Mapping[str, Chain]) -> dict[str, Agent
     if mistakes:
         raise SettingsError(mistakes)
     return found
+
+
+def _where(error: BaseException) -> str:
+    """The line of the module that failed; nothing when the module itself was not found."""
+    lines = [line for line in traceback.extract_tb(error.__traceback__) if "importlib" not in line.filename]
+    return f" ({lines[-1].filename}:{lines[-1].lineno})" if lines[1:] else ""
