@@ -7,9 +7,14 @@ exponentially growing cap, so that many who failed at once do not come back at o
 import random
 
 
+def exponential(attempt: int, *, base: float, cap: float) -> float:
+    """Seconds after the attempt-th failure in a row (1 is the first): base, 2·base, 4·base … up to the cap."""
+    return min(cap, base * 2.0 ** min(attempt - 1, 30))
+
+
 def full_jitter(attempt: int, *, base: float, cap: float) -> float:
-    """Seconds to wait after the attempt-th failure in a row (1 is the first): uniform in 0..min(cap, base·2^n)."""
-    return random.uniform(0, min(cap, base * 2 ** min(attempt - 1, 30)))
+    """A uniform share of `exponential`."""
+    return random.uniform(0, exponential(attempt, base=base, cap=cap))
 
 
 def spread(seconds: float, *, by: float = 0.2) -> float:

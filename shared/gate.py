@@ -9,14 +9,19 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from shared import backoff, ids, keys
+from shared import backoff, ids, keys, log
 from shared.errors import RequestTooLarge
-from shared.redis_client import Redis
+from shared.redis_client import Redis, until_reachable
 from shared.scripts import script
+
+logger = log.get(__name__)
 
 LEASE_MS = 30_000
 """How long a call in flight keeps its place without a sign of life of its worker."""
+RENEW_SECONDS = LEASE_MS / 3000
+_LONGEST_PAUSE_SECONDS = 3600.0
 _BUSY_SECONDS = 0.1
 _BUSY_CAP_SECONDS = 1.0
 _LONGEST_SLEEP_SECONDS = 1.0
@@ -68,59 +73,67 @@ class Reservation:
     wait: float
     input_tokens: int
     output_tokens: int
-    tickets: str
+    booking: str
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What an attempt used as the provider counts it: `input_tokens` are without cache reads, `prompt_tokens` with.
-
-    `limit` and `remaining` are what the answer's headers said, by dimension (requests, input, output).
-    `pause` is how many seconds the provider asked everybody to stay away.
-    """
+class Used:
+    """What the provider counted of an attempt; input tokens without cache reads."""
 
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    prompt_tokens: int = 0
-    succeeded: bool = False
+
+    def as_json(self) -> str:
+        return json.dumps({"requests": self.requests, "input": self.input_tokens, "output": self.output_tokens})
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """How an attempt ended. `used` is None when nobody knows what the provider counted.
+
+    `prompt_tokens` are all input tokens of an attempt that succeeded, cache reads among them. `limit` and `remaining`
+    are what the answer's headers said, by dimension (requests, input, output). `pause` is how many seconds the
+    provider asked everybody to stay away.
+    """
+
+    used: Used | None = None
+    prompt_tokens: int | None = None
     limit: Mapping[str, int] = field(default_factory=dict)
     remaining: Mapping[str, int] = field(default_factory=dict)
     pause: float = 0
 
 
 class Gate:
-    """All methods raise StoreUnavailable when Redis is away."""
+    """Without Redis nobody knows what is left of the budget, so calls wait until it is back."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._in_flight: dict[str, set[str]] = {}
 
     async def reserve(self, pool: Pool, call: Call) -> Reservation:
-        """Books a call; waits only while as many calls are in flight as allowed. Raises RequestTooLarge."""
+        """Books a call; waits only while as many calls are in flight as allowed. Raises RequestTooLarge.
+
+        A cancel while the answer is under way gives back what was booked.
+        """
         call_id = ids.new_call_id()
-        for refusals in itertools.count(1):
-            answer = await script("gate_reserve")(
-                self._redis,
-                _keys(pool),
-                {
-                    "id": call_id,
-                    "agent": call.agent,
-                    "characters": call.characters,
-                    "max_output": call.max_output_tokens,
-                    "limits": pool.limits.as_json(),
-                    "lease_ms": LEASE_MS,
-                },
-            )
-            match answer:
-                case ["granted", wait_ms, input_tokens, output_tokens, tickets]:
-                    self._in_flight.setdefault(pool.name, set()).add(call_id)
-                    return Reservation(call_id, pool, call, wait_ms / 1000, input_tokens, output_tokens, tickets)
-                case ["too_large", tokens, limit]:
-                    raise RequestTooLarge(
-                        f"the call needs about {tokens} input tokens, but {pool.name} allows {limit} in a whole minute"
-                    )
-            await asyncio.sleep(backoff.full_jitter(refusals, base=_BUSY_SECONDS, cap=_BUSY_CAP_SECONDS))
+        self._in_flight.setdefault(pool.name, set()).add(call_id)
+        try:
+            for refusals in itertools.count(1):
+                answer = await until_reachable(lambda: self._book(call_id, pool, call))
+                match answer:
+                    case ["granted", wait_ms, booking]:
+                        need = json.loads(booking)["need"]
+                        return Reservation(call_id, pool, call, wait_ms / 1000, need["input"], need["output"], booking)
+                    case ["too_large", tokens, limit]:
+                        raise RequestTooLarge(
+                            f"the call needs about {tokens} input tokens, "
+                            f"but {pool.name} allows {limit} in a whole minute"
+                        )
+                await asyncio.sleep(backoff.full_jitter(refusals, base=_BUSY_SECONDS, cap=_BUSY_CAP_SECONDS))
+        except BaseException:
+            await self.settle(Reservation(call_id, pool, call, 0, 0, 0, ""), Spent(Used()))
+            raise
         raise AssertionError("unreachable")
 
     async def until_ready(self, reservation: Reservation) -> None:
@@ -128,25 +141,47 @@ class Gate:
         wait = reservation.wait
         while wait > 0:
             await asyncio.sleep(min(wait, _LONGEST_SLEEP_SECONDS))
-            wait = await self._still_to_wait(reservation)
+            wait = await until_reachable(lambda: self._still_to_wait(reservation))
+
+    async def settle(self, reservation: Reservation, spent: Spent) -> None:
+        """Ends a booked call: frees its place, corrects the budget by what was used, learns from it.
+
+        Never raises: an answer that was paid for must not be lost to the books. Without Redis it stays booked.
+        """
+        self._in_flight.get(reservation.pool.name, set()).discard(reservation.id)
+        try:
+            await self._settle(reservation, spent)
+        except Exception as error:
+            logger.warning("gate_not_settled", pool=reservation.pool.name, error=f"{type(error).__name__}: {error}")
+
+    async def _book(self, call_id: str, pool: Pool, call: Call) -> Any:
+        return await script("gate_reserve")(
+            self._redis,
+            _keys(pool),
+            {
+                "id": call_id,
+                "agent": call.agent,
+                "characters": call.characters,
+                "max_output": call.max_output_tokens,
+                "limits": pool.limits.as_json(),
+                "lease_ms": LEASE_MS,
+            },
+        )
 
     async def _still_to_wait(self, reservation: Reservation) -> float:
         answer = await script("gate_ready")(
             self._redis,
             {"state": keys.gate_state(reservation.pool.name)},
-            {"tickets": reservation.tickets, "limits": reservation.pool.limits.as_json()},
+            {"booking": reservation.booking, "limits": reservation.pool.limits.as_json()},
         )
         return float(answer) / 1000
 
-    async def settle(self, reservation: Reservation, spent: Spent) -> None:
-        """Ends a booked call: frees its place, corrects the budget by what was used, learns from it."""
-        self._in_flight.get(reservation.pool.name, set()).discard(reservation.id)
-        booked = {"requests": 1, "input": reservation.input_tokens, "output": reservation.output_tokens}
-        used = {"requests": spent.requests, "input": spent.input_tokens, "output": spent.output_tokens}
+    async def _settle(self, reservation: Reservation, spent: Spent) -> None:
+        learn = spent.used is not None and spent.prompt_tokens is not None
         observed = {
             "limit": dict(spent.limit),
             "remaining": dict(spent.remaining),
-            "prompt": spent.prompt_tokens,
+            "prompt": spent.prompt_tokens or 0,
         }
         await script("gate_settle")(
             self._redis,
@@ -155,17 +190,16 @@ class Gate:
                 "id": reservation.id,
                 "agent": reservation.call.agent,
                 "limits": reservation.pool.limits.as_json(),
-                "booked": json.dumps(booked),
-                "used": json.dumps(used),
-                "characters": reservation.call.characters if spent.succeeded else 0,
+                "used": spent.used.as_json() if spent.used else "",
+                "characters": reservation.call.characters if learn else 0,
                 "observed": json.dumps(observed),
-                "pause_ms": int(spent.pause * 1000),
+                "pause_ms": int(min(spent.pause, _LONGEST_PAUSE_SECONDS) * 1000),
             },
         )
 
     async def renew(self) -> None:
         """Keeps the places of this process's calls in flight; to be called well within LEASE_MS."""
-        for pool, calls in self._in_flight.items():
+        for pool, calls in list(self._in_flight.items()):
             if calls:
                 await script("gate_renew")(
                     self._redis,
@@ -178,5 +212,6 @@ def _keys(pool: Pool) -> dict[str, str]:
     return {
         "state": keys.gate_state(pool.name),
         "calls": keys.gate_calls(pool.name),
+        "bookings": keys.gate_bookings(pool.name),
         "estimates": keys.gate_estimates(pool.name),
     }

@@ -170,7 +170,6 @@ class Job:
     finished_ms: int | None
     next_attempt_ms: int | None
     wait_reason: WaitReason | None
-    attempt: int
     crashes: int
     parks: int
     usage: Usage
@@ -182,6 +181,11 @@ class Job:
     @property
     def finished(self) -> bool:
         return self.status in FINISHED
+
+    @property
+    def attempt(self) -> int:
+        """The first is 1, and each death of its worker makes another; a deploy or a park does not."""
+        return self.crashes + 1
 
     @property
     def suspect(self) -> bool:
@@ -216,7 +220,6 @@ class Job:
             finished_ms=number("finished_ms"),
             next_attempt_ms=number("next_attempt_ms"),
             wait_reason=WaitReason(wait_reason) if wait_reason else None,
-            attempt=number("attempt") or 1,
             crashes=number("crashes") or 0,
             parks=number("parks") or 0,
             usage=Usage(*(number(name) or 0 for name in USAGE_FIELDS)),

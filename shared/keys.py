@@ -16,8 +16,15 @@ ARQ_RESULT = "arq:result:"
 ARQ_RETRY = "arq:retry:"
 """string per job, arq's count of tries; only a stock worker writes it."""
 
+ARQ_HEALTH = "arq:queue:health-check"
+"""string, arq's health record, one for all workers; a worker writes it every minute, lives a little longer."""
+
 LEASES = "sluice:leases"
 """hash, job id -> owner; from claim to finish or release, so a lapsed lease still names the worker that died."""
+RETURNING = "sluice:returning"
+"""zset, job id -> when a leased or parked job is due again (ms); it then goes back to its old place in the queue."""
+ALIVE = "sluice:alive"
+"""string, when a worker last claimed or renewed (ms): a gap means that Redis was away; lives for a day."""
 WAKE = "sluice:wake"
 """list of at most one token; idle workers block on it."""
 DRAIN = "sluice:drain"
@@ -31,6 +38,8 @@ CONTROL = "sluice:control:"
 """channel per worker, the id of a job of its own that is to be cancelled."""
 
 JOB = "sluice:job:"
+TURNS = ":turns"
+NOTES = ":notes"
 
 
 def job(job_id: str) -> str:
@@ -40,11 +49,11 @@ def job(job_id: str) -> str:
 
 def turns(job_id: str) -> str:
     """list of JSON records, append only (see `shared.turn`); lives as long as the job."""
-    return f"{JOB}{job_id}:turns"
+    return JOB + job_id + TURNS
 
 
 def tenant_jobs(tenant: str) -> str:
-    """zset of job ids, all with score 0 so that it is in id order; the tenant's list of jobs."""
+    """zset of job ids, all with score 0 so that it is in id order; ids of removed jobs leave it in time."""
     return f"sluice:tenant:{tenant}:jobs"
 
 
@@ -55,7 +64,7 @@ def idempotency(tenant: str, key: str) -> str:
 
 def job_notes(job_id: str) -> str:
     """hash, title -> text: the scratchpad of a job without a session; lives as long as the job."""
-    return f"{JOB}{job_id}:notes"
+    return JOB + job_id + NOTES
 
 
 def session_notes(tenant: str, session_id: str) -> str:
@@ -71,6 +80,11 @@ def gate_state(pool: str) -> str:
 def gate_calls(pool: str) -> str:
     """zset, call id -> when its lease ends (ms): the calls in flight; lives a day after its last use."""
     return f"sluice:gate:{{{pool}}}:calls"
+
+
+def gate_bookings(pool: str) -> str:
+    """hash, call id -> JSON of what was booked for it, from reserve to settle; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:bookings"
 
 
 def gate_estimates(pool: str) -> str:

@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from shared import backoff, log
-from shared.errors import StoreUnavailable
-from shared.redis_client import Redis, reachable
+from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 
 logger = log.get(__name__)
 
@@ -23,7 +22,8 @@ async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], 
         try:
             # It listens for ever; each read has a time-out of its own.
             async with reachable(None), redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                await subscription.subscribe(channel)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await subscription.subscribe(channel)
                 on_connect()
                 if failures:
                     logger.info("listening_again", channel=channel)
@@ -32,7 +32,7 @@ async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], 
                     message = await subscription.get_message(timeout=_PATIENCE_SECONDS)
                     if message:
                         on_message(message["data"])
-        except StoreUnavailable as error:
+        except Exception as error:
             failures += 1
             if failures == 1:
                 logger.warning("listening_interrupted", channel=channel, reason=str(error))

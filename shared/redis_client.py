@@ -9,7 +9,14 @@ from urllib.parse import unquote, urlsplit
 
 from redis import asyncio as redis_asyncio
 from redis.asyncio.sentinel import Sentinel
-from redis.exceptions import BusyLoadingError, ConnectionError, OutOfMemoryError, ReadOnlyError, TimeoutError
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
 
 from shared import backoff, log
 from shared.errors import StoreUnavailable
@@ -20,9 +27,11 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 5.0
-_MOST_CONNECTIONS = 10_000
+_MOST_CONNECTIONS = 100
 
 _UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
+_PASSING = ("NOREPLICAS", "MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "OOM")
+"""What Redis says while it cannot do its work; such an answer says nothing about the command."""
 
 
 class Redis(Protocol):
@@ -63,6 +72,11 @@ async def reachable(seconds: float | None = ANSWER_SECONDS) -> AsyncIterator[Non
             yield
     except _UNAVAILABLE as error:  # an OSError is what the time-out raises, too
         raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from error
+    except ResponseError as error:
+        reason = str(error).split(" ", 1)[0]
+        if reason not in _PASSING:
+            raise
+        raise StoreUnavailable(f"Redis is not available: {reason}") from error
 
 
 def connect(url: str) -> Redis:
@@ -99,14 +113,40 @@ def _behind_sentinel(url: str, timeouts: dict[str, Any]) -> Redis:
     return cast(Redis, sentinel.master_for(service, **timeouts))
 
 
+async def ping(redis: Redis) -> None:
+    """Raises StoreUnavailable."""
+    async with reachable():
+        await redis.ping()
+
+
 async def until_reachable(operation: Callable[[], Awaitable[T]]) -> T:
-    """Repeats an operation that may be repeated until Redis answers, however long that takes; says so once."""
+    """Repeats an operation that may be repeated until it finds Redis there, however long that takes."""
     for failures in itertools.count(1):
         try:
-            async with reachable():
-                return await operation()
+            result = await operation()
+            _outage.over()
+            return result
         except StoreUnavailable as error:
-            if failures == 1:
-                logger.warning("waiting_for_redis", reason=str(error))
+            _outage.seen(str(error))
             await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))
     raise AssertionError("unreachable")
+
+
+class _Outage:
+    """Says once, not once for each of a thousand operations, that Redis is waited for."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def seen(self, reason: str) -> None:
+        if not self._said:
+            logger.warning("waiting_for_redis", reason=reason)
+        self._said = True
+
+    def over(self) -> None:
+        if self._said:
+            logger.info("redis_is_back")
+        self._said = False
+
+
+_outage = _Outage()

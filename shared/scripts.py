@@ -65,7 +65,19 @@ def _shared_part(name: str) -> str:
 
 
 def _job_constants() -> str:
-    names = ("JOB", "ARQ_JOB", "ARQ_IN_PROGRESS", "ARQ_RESULT", "ARQ_RETRY", "CHANGES", "CONTROL")
+    names = (
+        "JOB",
+        "TURNS",
+        "NOTES",
+        "RETURNING",
+        "ALIVE",
+        "ARQ_JOB",
+        "ARQ_IN_PROGRESS",
+        "ARQ_RESULT",
+        "ARQ_RETRY",
+        "CHANGES",
+        "CONTROL",
+    )
     lines = [f"local {name} = '{getattr(keys, name)}'" for name in names]
     rows = [
         f"{status} = {{" + ", ".join(f"{event} = '{to}'" for event, to in row.items()) + "}"

@@ -23,6 +23,8 @@ async def _belongs(redis: Redis, key: str, unfinished: set[str]) -> bool:
         return True
     if key == keys.LEASES:
         return set(await redis.hkeys(key)) <= unfinished
+    if key == keys.RETURNING:
+        return set(await redis.zrange(key, 0, -1)) <= unfinished
     if key.startswith("sluice:tenant:"):
         return True  # a list of ids, trimmed as it is read
     if key.startswith("sluice:idempotency:"):

@@ -8,6 +8,7 @@ how one is run (`worker.executor`). Why: docs/adr/0001-arq-format-own-claim.md.
 import asyncio
 import json
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 from arq import Worker, func
@@ -66,6 +67,11 @@ class LeaseWorker(Worker):
         self._failures = 0
         metrics.SLOTS.set(slots)
 
+    async def main(self) -> None:
+        """Takes jobs until cancelled. arq's own start-up would end the process for a Redis that is away just then."""
+        while True:
+            await self._poll_iteration()
+
     async def _poll_iteration(self) -> None:
         """Takes what is due, or waits until something is."""
         try:
@@ -100,9 +106,9 @@ class LeaseWorker(Worker):
         return 0.0 if claim.jobs else claim.next_due
 
     def _start(self, job: Job, now_ms: int) -> None:
-        running = self._executor.start(job, now_ms)
-        self.tasks[job.id] = running.task
-        running.task.add_done_callback(lambda task: self._ended(job.id))
+        task = self._executor.start(job, now_ms)
+        self.tasks[job.id] = task
+        task.add_done_callback(lambda _: self._ended(job.id))
 
     def _ended(self, job_id: str) -> None:
         self.tasks.pop(job_id, None)
@@ -120,7 +126,9 @@ class LeaseWorker(Worker):
             return
         if len(self._executor.running) >= self.max_jobs:
             self._slot_freed.clear()
-            await self._slot_freed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HEALTH_SECONDS / 2):  # the health record has to be written meanwhile
+                    await self._slot_freed.wait()
             return
         seconds = SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, max(0.01, next_due))
         async with reachable(seconds + ANSWER_SECONDS):
@@ -139,7 +147,9 @@ class LeaseWorker(Worker):
             left = deadline - clock.monotonic()
             if left <= 0 or hurry.is_set():
                 self._executor.interrupt_all(Interruption.DRAIN)
-                await asyncio.wait(tasks, timeout=_LAST_WRITES_SECONDS)
+                _, unwritten = await asyncio.wait(tasks, timeout=_LAST_WRITES_SECONDS)
+                for task in unwritten:
+                    task.cancel()
                 break
             await asyncio.wait([*tasks, impatient], timeout=left, return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()

@@ -1,6 +1,7 @@
 """One attempt at a job: the agent loop's effects, bound to this job, its lease and its journal."""
 
 import asyncio
+from collections.abc import Callable
 from enum import StrEnum
 
 from shared import clock, log
@@ -43,6 +44,7 @@ class Attempt:
         caller: ModelCaller,
         notes: Scratchpad,
         draining: asyncio.Event,
+        interrupted: Callable[[], bool],
         seconds_before: float,
     ) -> None:
         self._job = job
@@ -53,8 +55,15 @@ class Attempt:
         self._caller = caller
         self._notes = notes
         self._draining = draining
+        self._interrupted = interrupted
         self._started = clock.monotonic() - seconds_before
         self._saved = 0
+        self._answered = False
+
+    @property
+    def parks(self) -> int:
+        """How often the provider has kept this job waiting since it last answered."""
+        return 0 if self._answered else self._job.parks
 
     def seconds_left(self) -> float | None:
         """How long the job may still run; None is for ever."""
@@ -68,6 +77,8 @@ class Attempt:
         return Transcript(self._job.spec.input, records)
 
     def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+        if self._interrupted():  # a tool may have swallowed the cancel
+            raise asyncio.CancelledError
         if self._draining.is_set():
             raise Drained
         seconds = clock.monotonic() - self._started
@@ -81,7 +92,9 @@ class Attempt:
             tools=self._agent.tool_schemas(),
             max_tokens=allowance,
         )
-        return await self._caller.call(self._target, self._agent.name, turn, request, on_text=lambda text: None)
+        record = await self._caller.call(self._target, self._agent.name, turn, request, on_text=lambda text: None)
+        self._answered = True
+        return record
 
     async def run_tool(self, call: ToolCall) -> ToolOutcome:
         key = f"{self._job.id}/{call.turn}/{call.id}"

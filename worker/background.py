@@ -7,7 +7,7 @@ from shared import log
 
 logger = log.get(__name__)
 
-_SOON_SECONDS = 5.0
+_SOON_SECONDS = 0.5
 
 
 async def every(seconds: float, name: str, action: Callable[[], Awaitable[None]]) -> None:

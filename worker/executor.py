@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from structlog.contextvars import bound_contextvars
 
@@ -23,9 +23,10 @@ from worker.provider import ProviderBusy, ProviderError, ProviderRefused
 
 logger = log.get(__name__)
 
-_OTHER_WORKER_SECONDS = 1.0
+_OTHER_WORKER_SECONDS = 5.0
 _PARK_BASE_SECONDS = 5.0
 _PARK_CAP_SECONDS = 60.0
+_PARK_LONGEST_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +40,32 @@ class Release:
 Verdict = Conclusion | Release
 
 
-@dataclass(slots=True)
 class Running:
-    """A job this worker holds, the task that runs it since when, and why that was told to stop, if it was."""
+    """A job this worker holds: since when, and why it was told to stop, if it was."""
 
-    job: Job
-    task: "asyncio.Task[None]"
-    since: float = field(default_factory=clock.monotonic)
-    interruption: Interruption | None = None
-    decided: bool = False
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.since = clock.monotonic()
+        self.transcript = Transcript(job.spec.input, [])
+        self.interruption: Interruption | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """From here on an interruption cancels; one that came earlier does so at the next await."""
+        self._task = asyncio.current_task()
+        if self.interruption and self._task:
+            self._task.cancel()
+
+    def conclude(self) -> None:
+        """The end is being written: nothing interrupts that."""
+        self._task = None
 
     def interrupt(self, why: Interruption) -> None:
-        """Stops the attempt wherever it is; the first reason counts, and none once its end is being written."""
-        if self.interruption is None and not self.decided:
+        """Stops the attempt wherever it is; the first reason counts."""
+        if self.interruption is None:
             self.interruption = why
-            self.task.cancel()
+            if self._task:
+                self._task.cancel()
 
 
 class Executor:
@@ -86,11 +98,13 @@ class Executor:
         self.draining = asyncio.Event()
         self.running: dict[str, Running] = {}
 
-    def start(self, job: Job, now_ms: int) -> Running:
+    def start(self, job: Job, now_ms: int) -> "asyncio.Task[None]":
         """Begins an attempt at a job just claimed."""
-        running = Running(job, asyncio.create_task(self._run(job, now_ms)))
+        running = Running(job)
         self.running[job.id] = running
-        return running
+        task = asyncio.create_task(self._run(running, now_ms))
+        task.add_done_callback(lambda _: self.running.pop(job.id, None))
+        return task
 
     def interrupt(self, job_id: str, why: Interruption) -> None:
         if running := self.running.get(job_id):
@@ -100,26 +114,33 @@ class Executor:
         for running in list(self.running.values()):
             running.interrupt(why)
 
-    async def _run(self, job: Job, now_ms: int) -> None:
+    async def _run(self, running: Running, now_ms: int) -> None:
+        job = running.job
         with (
             bound_contextvars(job=job.id, agent=job.spec.agent, tenant=job.spec.tenant),
             tracing.adopted(job.spec.traceparent),
             metrics.IN_FLIGHT.track_inprogress(),
         ):
             try:
-                verdict = await self._judge(job, now_ms)
-                self.running[job.id].decided = True
-                await self._write(job, verdict)
+                await self._write(job, await self._judge(running, now_ms))
             except LeaseLost:
                 metrics.LEASES_LOST.inc()
                 logger.warning("lease_lost", effect="another worker goes on with the job")
             except Exception:
                 logger.exception("attempt_broke", effect="the job is run again when its lease lapses")
-            finally:
-                self.running.pop(job.id, None)
 
-    async def _judge(self, job: Job, now_ms: int) -> Verdict:
+    async def _judge(self, running: Running, now_ms: int) -> Verdict:
         """What is to become of the job. Raises LeaseLost when that is not ours to say."""
+        try:
+            running.begin()
+            return await self._go_on(running, now_ms)
+        except asyncio.CancelledError:
+            return _interrupted(running)
+        finally:
+            running.conclude()
+
+    async def _go_on(self, running: Running, now_ms: int) -> Verdict:
+        job = running.job
         if job.status == Status.CANCELLING:
             return Conclusion(Event.CONFIRM_CANCEL)
         if job.crashes >= self._max_crashes:
@@ -128,7 +149,13 @@ class Executor:
         agent = self._agents.get(job.spec.agent)
         if agent is None:
             return await self._without_agent(job)
-        return await self._try(job, agent, now_ms)
+        attempt = self._attempt(running, agent, now_ms)
+        try:
+            running.transcript = await attempt.load()
+        except (KeyError, TypeError, ValueError):
+            logger.exception("journal_unreadable", effect="left for a worker of the version that wrote it")
+            return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
+        return await _try(agent, running.transcript, attempt)
 
     async def _without_agent(self, job: Job) -> Verdict:
         """In a fleet of two kinds another worker may run this agent; if none does, the job cannot be run."""
@@ -136,33 +163,8 @@ class Executor:
             return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
         return _failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
 
-    async def _try(self, job: Job, agent: Agent, now_ms: int) -> Verdict:
-        """Goes on with the job until it ends or something stops it."""
-        attempt = self._attempt(job, agent, now_ms)
-        transcript = Transcript(job.spec.input, [])
-        deadline = asyncio.timeout(attempt.seconds_left())
-        try:
-            transcript = await attempt.load()
-            async with deadline:
-                return await run_agent(agent, transcript, attempt)
-        except asyncio.CancelledError:
-            return self._interrupted(job, transcript)
-        except Drained:
-            return Release(WaitReason.CAPACITY)
-        except RequestTooLarge as error:
-            return _failed("invalid_request", "request_too_large", str(error), retryable=False)
-        except ProviderError as error:
-            return _provider_verdict(error, job)
-        except LeaseLost:
-            raise
-        except Exception as error:
-            if deadline.expired():
-                reason = IncompleteReason.DEADLINE_EXCEEDED
-                return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
-            logger.exception("agent_failed")
-            return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
-
-    def _attempt(self, job: Job, agent: Agent, now_ms: int) -> Attempt:
+    def _attempt(self, running: Running, agent: Agent, now_ms: int) -> Attempt:
+        job = running.job
         notes = Scratchpad(
             self._redis,
             tenant=job.spec.tenant,
@@ -179,20 +181,9 @@ class Executor:
             caller=self._caller,
             notes=notes,
             draining=self.draining,
+            interrupted=lambda: running.interruption is not None,
             seconds_before=max(0, now_ms - (job.started_ms or now_ms)) / 1000,
         )
-
-    def _interrupted(self, job: Job, transcript: Transcript) -> Verdict:
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-        match self.running[job.id].interruption:
-            case Interruption.CANCEL:
-                return Conclusion(Event.CONFIRM_CANCEL, output=transcript.text)
-            case Interruption.DRAIN:
-                return Release(WaitReason.CAPACITY)
-            case _:
-                raise LeaseLost(job.id)
 
     async def _write(self, job: Job, verdict: Verdict) -> None:
         """Makes the verdict true, however long Redis takes; LeaseLost if somebody else was quicker."""
@@ -209,16 +200,52 @@ class Executor:
             logger.info("job_finished", status=status, error=verdict.error.code if verdict.error else None)
 
 
+async def _try(agent: Agent, transcript: Transcript, attempt: Attempt) -> Verdict:
+    """Runs the agent until it has its answer or something stops it."""
+    deadline = asyncio.timeout(attempt.seconds_left())
+    try:
+        async with deadline:
+            return await run_agent(agent, transcript, attempt)
+    except Drained:
+        return Release(WaitReason.CAPACITY)
+    except RequestTooLarge as error:
+        return _failed("invalid_request", "request_too_large", str(error), retryable=False)
+    except ProviderError as error:
+        return _provider_verdict(error, attempt.parks)
+    except LeaseLost:
+        raise
+    except Exception as error:
+        if deadline.expired():
+            reason = IncompleteReason.DEADLINE_EXCEEDED
+            return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
+        logger.exception("agent_failed")
+        return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
+
+
+def _interrupted(running: Running) -> Verdict:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    match running.interruption:
+        case Interruption.CANCEL:
+            return Conclusion(Event.CONFIRM_CANCEL, output=running.transcript.text)
+        case Interruption.DRAIN:
+            return Release(WaitReason.CAPACITY)
+        case _:
+            raise LeaseLost(running.job.id)
+
+
 def _failed(type: str, code: str, message: str, *, retryable: bool) -> Conclusion:
     return Conclusion(Event.FAIL, error=JobError(type, code, message, retryable))
 
 
-def _provider_verdict(error: ProviderError, job: Job) -> Verdict:
-    """A refusal ends the job with the provider's own words; an outage only makes it wait."""
+def _provider_verdict(error: ProviderError, parks: int) -> Verdict:
+    """A refusal ends the job with the provider's own words; an outage only makes it wait, the longer the more often."""
     if isinstance(error, ProviderRefused):
         where = f" (request id {error.request_id})" if error.request_id else ""
         return _failed("provider", error.type, f"{error}{where}", retryable=False)
     reason = WaitReason.RATE_LIMIT if isinstance(error, ProviderBusy) else WaitReason.PROVIDER_OUTAGE
-    delay = backoff.spread(max(error.retry_after or 0, min(_PARK_CAP_SECONDS, _PARK_BASE_SECONDS * 2**job.parks)))
-    logger.info("job_parked", error=error.type, reason=reason)
+    growing = backoff.exponential(parks + 1, base=_PARK_BASE_SECONDS, cap=_PARK_CAP_SECONDS)
+    delay = backoff.spread(max(min(error.retry_after or 0, _PARK_LONGEST_SECONDS), growing))
+    logger.info("job_parked", error=error.type, reason=reason, seconds=round(delay, 1))
     return Release(reason, delay)

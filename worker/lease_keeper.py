@@ -1,32 +1,33 @@
-"""Keeping what this worker holds: the leases of its jobs and the places of its calls at the gate."""
+"""Keeping the leases of this worker's jobs."""
 
-from shared import log
-from shared.gate import Gate
+import asyncio
+
 from shared.queue import Queue
 from worker.attempt import Interruption
 from worker.executor import Executor
-
-logger = log.get(__name__)
 
 
 class LeaseKeeper:
     """To be run every third of a lease."""
 
-    def __init__(self, *, queue: Queue, gate: Gate, executor: Executor, owner: str, lease_ms: int) -> None:
+    def __init__(self, *, queue: Queue, executor: Executor, owner: str, lease_ms: int) -> None:
         self._queue = queue
-        self._gate = gate
         self._executor = executor
         self._owner = owner
         self._lease_ms = lease_ms
 
     async def renew(self) -> None:
-        """Extends all leases; stops attempts whose job is lost or to be cancelled."""
-        held = list(self._executor.running)
+        """Extends all leases; stops attempts whose job is lost or to be cancelled.
+
+        Gives up early enough for one more try within the lease.
+        """
+        held = dict(self._executor.running)
         if not held:
             return
-        renewal = await self._queue.renew(self._owner, held, lease_ms=self._lease_ms)
+        async with asyncio.timeout(self._lease_ms / 4000):
+            renewal = await self._queue.renew(self._owner, held, lease_ms=self._lease_ms)
         for job_id in renewal.lost:
-            self._executor.interrupt(job_id, Interruption.LEASE_LOST)
+            if self._executor.running.get(job_id) is held[job_id]:  # else the answer is about an attempt that ended
+                held[job_id].interrupt(Interruption.LEASE_LOST)
         for job_id in renewal.cancelling:
-            self._executor.interrupt(job_id, Interruption.CANCEL)
-        await self._gate.renew()
+            held[job_id].interrupt(Interruption.CANCEL)

@@ -15,9 +15,10 @@ import uvloop
 from shared import keys, log
 from shared.catalogue import ANNOUNCE_SECONDS
 from shared.errors import SettingsError
+from shared.gate import RENEW_SECONDS
 from shared.http_server import server
 from shared.listener import listen
-from shared.redis_client import until_reachable
+from shared.redis_client import ping, until_reachable
 from shared.settings import Settings, load, without_effect
 from worker import operations
 from worker.agents import Agent, registry
@@ -74,19 +75,23 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     for loop in loops:
         loop.cancel()
     http.should_exit = True
-    await asyncio.gather(working, serving, *loops, return_exceptions=True)
+    ended = await asyncio.gather(working, serving, *loops, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            logger.error("part_broke", error=f"{type(error).__name__}: {error}")
     await parts.close()
     logger.info("stopped")
     return 0 if asked else 1
 
 
 async def _work(parts: Parts) -> None:
-    await until_reachable(parts.redis.ping)
+    await until_reachable(lambda: ping(parts.redis))
     await parts.worker.async_run()
 
 
 def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
     yield every(parts.lease_ms / 3000, "lease_keeper", parts.keeper.renew)
+    yield every(RENEW_SECONDS, "gate_places", parts.gate.renew)
     yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))
     yield listen(
         parts.redis,

@@ -4,7 +4,6 @@ Every attempt passes the gate anew and is settled with what it really used. tena
 with full jitter, never earlier than the provider's `retry-after`. What is final at once is not tried again.
 """
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,15 +12,13 @@ from typing import Any
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
 
 from shared import backoff, clock, log, metrics
-from shared.errors import StoreUnavailable
-from shared.gate import Call, Gate, Pool, Reservation, Spent
-from shared.redis_client import until_reachable
+from shared.gate import Call, Gate, Pool, Reservation, Spent, Used
 from shared.turn import ModelRecord
 from shared.usage import NANO, Usage
 from worker.pricing import cost_nano
@@ -32,6 +29,9 @@ logger = log.get(__name__)
 ATTEMPTS = 5
 _PAUSE_SECONDS = 1.0
 """How long a 429 that names no time keeps everybody away."""
+_LONGEST_PAUSE_IN_SLOT_SECONDS = 30.0
+_CHARACTERS_PER_MEDIUM = 5_000
+"""About 1,600 tokens, what the provider counts for a large image."""
 _FULL_JITTER = wait_random_exponential(multiplier=0.5, max=20)
 
 
@@ -64,7 +64,7 @@ class ModelCaller:
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=_pause,
-            retry=retry_if_exception_type((ProviderBusy, ProviderDown)),
+            retry=retry_if_exception(_worth_waiting_for),
             before_sleep=_say,
             reraise=True,
         ):
@@ -82,69 +82,68 @@ class ModelCaller:
     ) -> ModelRecord:
         reservation = await self._pass_gate(target.pool, Call(agent, _characters(request), request.max_tokens))
         started = clock.monotonic()
-        outcome, spent = "cancelled", _as_booked(reservation)
+        outcome, spent = "cancelled", Spent()
         try:
             answer = await target.provider.stream(request, on_text)
             outcome, spent = "ok", _spent(answer)
         except ProviderError as error:
-            outcome, spent = error.type, _lost(error, reservation)
+            outcome, spent = error.type, _lost(error)
             raise
         finally:
             metrics.CALL_SECONDS.labels(target.name, outcome).observe(clock.monotonic() - started)
-            await self._settle(reservation, spent)
+            await self._gate.settle(reservation, spent)
         return _record(target, agent, turn, answer, clock.monotonic() - started)
 
     async def _pass_gate(self, pool: Pool, call: Call) -> Reservation:
-        """Waits for the call's turn; without Redis nobody knows the budget, so no call is made until it is back.
-
-        What was booked is given back when the wait is cancelled.
-        """
+        """Waits for the call's turn. What was booked is given back when the wait is cancelled."""
         started = clock.monotonic()
-        reservation = await until_reachable(lambda: self._gate.reserve(pool, call))
+        reservation = await self._gate.reserve(pool, call)
         try:
-            await until_reachable(lambda: self._gate.until_ready(reservation))
-        except asyncio.CancelledError:
-            await self._settle(reservation, Spent())
+            await self._gate.until_ready(reservation)
+        except BaseException:
+            await self._gate.settle(reservation, Spent(Used()))
             raise
         metrics.GATE_SECONDS.labels(pool.name).observe(clock.monotonic() - started)
         return reservation
 
-    async def _settle(self, reservation: Reservation, spent: Spent) -> None:
-        try:
-            await self._gate.settle(reservation, spent)
-        except StoreUnavailable:
-            logger.warning("gate_not_settled", pool=reservation.pool.name, effect="its tokens stay booked")
-
 
 def _characters(request: ModelRequest) -> int:
     """The size of a request, from which its tokens are estimated."""
-    return len(request.system) + len(json.dumps([request.messages, request.tools], ensure_ascii=False))
+    return len(request.system) + len(json.dumps([_weighed(request.messages), request.tools], ensure_ascii=False))
+
+
+def _weighed(content: Any) -> Any:
+    """Content with each image or document replaced by a text of about its weight: its bytes say nothing of tokens."""
+    if isinstance(content, list):
+        return [_weighed(item) for item in content]
+    if isinstance(content, dict):
+        if content.get("type") == "base64":
+            return "x" * _CHARACTERS_PER_MEDIUM
+        return {name: _weighed(item) for name, item in content.items()}
+    return content
 
 
 def _spent(answer: Answer) -> Spent:
     usage = answer.usage
     counted = usage.input_tokens + usage.cache_creation_input_tokens
     return Spent(
-        requests=1,
-        input_tokens=counted,
-        output_tokens=usage.output_tokens,
+        Used(1, counted, usage.output_tokens),
         prompt_tokens=counted + usage.cache_read_input_tokens,
-        succeeded=True,
         limit=answer.headroom.limit,
         remaining=answer.headroom.remaining,
     )
 
 
-def _as_booked(reservation: Reservation) -> Spent:
-    """A call of unknown end, counted in full: rather too much than a 429."""
-    return Spent(requests=1, input_tokens=reservation.input_tokens, output_tokens=reservation.output_tokens)
-
-
-def _lost(error: ProviderError, reservation: Reservation) -> Spent:
-    spent = _as_booked(reservation) if error.began else Spent()
+def _lost(error: ProviderError) -> Spent:
+    """What an attempt without an answer cost: all that was booked where nobody knows, or where there was too little."""
     asked = _PAUSE_SECONDS if error.retry_after is None else error.retry_after
-    pause = asked if isinstance(error, ProviderBusy) else 0.0
-    return replace(spent, limit=error.headroom.limit, remaining=error.headroom.remaining, pause=pause)
+    busy = isinstance(error, ProviderBusy)
+    return Spent(
+        None if busy or error.began else Used(),
+        limit=error.headroom.limit,
+        remaining=error.headroom.remaining,
+        pause=asked if busy else 0,
+    )
 
 
 def _record(target: TargetClient, agent: str, turn: int, answer: Answer, seconds: float) -> ModelRecord:
@@ -167,6 +166,13 @@ def _record(target: TargetClient, agent: str, turn: int, answer: Answer, seconds
         request_id=answer.request_id,
         milliseconds=int(seconds * 1000),
     )
+
+
+def _worth_waiting_for(error: BaseException) -> bool:
+    """What may pass soon; who is asked to stay away for long does not hold a slot meanwhile."""
+    if not isinstance(error, ProviderBusy | ProviderDown):
+        return False
+    return error.retry_after is None or error.retry_after <= _LONGEST_PAUSE_IN_SLOT_SECONDS
 
 
 def _pause(state: RetryCallState) -> float:

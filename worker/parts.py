@@ -32,14 +32,14 @@ class Parts:
         chains = {name: [self._targets[one] for one in chain.targets] for name, chain in settings.chains.items()}
 
         queue = Queue(self.redis, retention_ms=settings.queue.retention_seconds * 1000)
-        gate = Gate(self.redis)
+        self.gate = Gate(self.redis)
         self.catalogue = Catalogue(self.redis)
         self.executor = Executor(
             redis=self.redis,
             owner=self.owner,
             queue=queue,
             checkpoints=Checkpoints(self.redis),
-            caller=ModelCaller(gate),
+            caller=ModelCaller(self.gate),
             agents=agents,
             chains=chains,
             catalogue=self.catalogue,
@@ -54,9 +54,7 @@ class Parts:
             slots=settings.worker.max_in_flight,
             lease_ms=self.lease_ms,
         )
-        self.keeper = LeaseKeeper(
-            queue=queue, gate=gate, executor=self.executor, owner=self.owner, lease_ms=self.lease_ms
-        )
+        self.keeper = LeaseKeeper(queue=queue, executor=self.executor, owner=self.owner, lease_ms=self.lease_ms)
         self.entries = [agent.entry() for agent in agents.values()]
         self.probe = ReadinessProbe(self.redis, self._targets.values())
 
@@ -65,7 +63,7 @@ class Parts:
             await target.provider.close()
         with suppress(StoreUnavailable):
             async with reachable():
-                await self.worker.close()  # and with it the connections
+                await self.redis.aclose(close_connection_pool=True)
 
 
 def _client(name: str, target: Target) -> TargetClient:

@@ -6,6 +6,7 @@ long ones that are not, and an overload can come in mid-stream with status 200; 
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -139,9 +140,10 @@ def _by_status(status: int) -> type[ProviderError]:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return max(0.0, float(text)) if text else None
+        seconds = float(text or "")
     except ValueError:
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def _blocks(message: Message) -> list[Block]:

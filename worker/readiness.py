@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from shared import keys
 from shared.errors import StoreUnavailable
-from shared.redis_client import Redis, reachable
+from shared.redis_client import Redis, ping, reachable
 from worker.model_call import TargetClient
 from worker.provider import ProviderBusy, ProviderError
 
@@ -38,8 +38,7 @@ class ReadinessProbe:
         try:
             for target in self._targets:
                 checks[f"target:{target.name}"] = await self._target(target)
-            async with reachable():
-                await self._redis.ping()
+            await ping(self._redis)
         except StoreUnavailable as error:
             checks["redis"] = str(error)
         return Readiness(checks)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from pydantic_core import to_json
 
 from shared import clock, log, metrics
 from shared.turn import ToolCall
+from worker.threads import in_thread
 from worker.tools import Tool, ToolContext
 
 logger = log.get(__name__)
@@ -70,7 +72,7 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
             if tool.is_async:
                 result = await tool.function(**arguments)
             else:
-                result = await asyncio.to_thread(_in_thread, tool, arguments)
+                result = await in_thread(partial(tool.function, **arguments))
         return ToolOutcome(_text(result), is_error=False)
     except asyncio.CancelledError:
         task = asyncio.current_task()
@@ -79,17 +81,16 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
         return ToolOutcome("The tool was cancelled from within.", is_error=True)  # by itself: nobody stopped the job
     except (Exception, SystemExit) as error:
         if limit.expired():
-            return ToolOutcome(f"The tool did not answer within {tool.timeout:g} seconds.", is_error=True)
+            return _late(tool)
         logger.warning("tool_failed", tool=tool.name, error=type(error).__name__)
         return ToolOutcome(_cut(f"{type(error).__name__}: {error}"), is_error=True)
 
 
-def _in_thread(tool: Tool, arguments: dict[str, Any]) -> Any:
-    """A StopIteration cannot come back through a future: the call would never end (until Python 3.12)."""
-    try:
-        return tool.function(**arguments)
-    except StopIteration as error:
-        raise RuntimeError("the tool raised StopIteration") from error
+def _late(tool: Tool) -> ToolOutcome:
+    said = f"The tool did not answer within {tool.timeout:g} seconds."
+    if not tool.effect.repeatable:
+        said += " Its outcome is unknown: it may have happened. Have a person check before anything is repeated."
+    return ToolOutcome(said, is_error=True)
 
 
 def _needs_approval(tool: Tool, arguments: dict[str, Any]) -> bool:

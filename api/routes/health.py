@@ -8,7 +8,7 @@ from api import schemas
 from api.parts import PartsOf
 from shared import metrics
 from shared.errors import StoreUnavailable
-from shared.redis_client import reachable
+from shared.redis_client import ping
 
 router = APIRouter(tags=["operations"])
 
@@ -28,8 +28,7 @@ async def readyz(parts: PartsOf) -> Response:
     """By Redis alone: while a provider is down jobs are still taken, parked and shed."""
     problem = "draining" if parts.draining else "ok"
     try:
-        async with reachable():
-            await parts.redis.ping()
+        await ping(parts.redis)
     except StoreUnavailable as error:
         problem = str(error)
     ready = problem == "ok"

@@ -6,7 +6,7 @@
 -- higher or calls before it use less, and later when they use more.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, DIMENSIONS, DAY_MS, open_pool, close_pool and wait_for
+-- RETURNS nothing: it defines now, DIMENSIONS, DAY_MS, open_pool, close_pool, drop_lapsed and wait_for
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -19,8 +19,9 @@ local DAY_MS = 86400000
 local function open_pool(state, configured)
   local saved, raw = {}, redis.call('HGETALL', state)
   for i = 1, #raw, 2 do saved[raw[i]] = tonumber(raw[i + 1]) end
-  local elapsed = math.max(0, now - (saved.at or now))
   local pool = {paused_until = saved.paused_until or 0}
+  local since = math.max(saved.at or now, math.min(now, pool.paused_until))  -- nothing flows in a pause
+  local elapsed = math.max(0, now - since)
   for _, name in ipairs(DIMENSIONS) do
     local limit = saved['limit_' .. name] or configured[name]
     local capacity, rate = math.max(1, limit * BURST), limit / 60000
@@ -38,6 +39,14 @@ local function close_pool(state, pool)
   end
   redis.call('HSET', state, 'at', now)
   redis.call('PEXPIRE', state, DAY_MS)
+end
+
+-- Calls whose worker died give their places back; what they had booked stays spent.
+local function drop_lapsed(calls, bookings)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', calls, '-inf', now)) do
+    redis.call('ZREM', calls, id)
+    redis.call('HDEL', bookings, id)
+  end
 end
 
 -- How many ms it takes until all these tickets may start.

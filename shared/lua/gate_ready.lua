@@ -1,8 +1,8 @@
 -- gate_ready: whether a booked call may start by now. To be asked again while it waits, since limits, pauses and
 -- what others really use move its moment.
 -- KEYS state
--- ARGV tickets limits
---   tickets   as gate_reserve answered
+-- ARGV booking limits
+--   booking   as gate_reserve answered
 -- RETURNS ms still to wait, 0 when it may start
 
-return wait_for(open_pool(state, cjson.decode(limits)), cjson.decode(tickets))
+return wait_for(open_pool(state, cjson.decode(limits)), cjson.decode(booking).tickets)

@@ -1,17 +1,20 @@
 -- gate_reserve: books one model call over requests, input tokens, output tokens and calls in flight, all or nothing.
 -- What is booked is taken at once; the call waits until its share has flowed in (the cell rate algorithm, ITU-T
--- I.371). So calls start in the order of asking, and nobody is refused and asks again.
--- KEYS state calls estimates
+-- I.371), so calls start in the order in which they were booked. Repeated with the same id it answers the same.
+-- KEYS state calls bookings estimates
 -- ARGV id agent characters max_output limits lease_ms
 --   characters   size of the request; how many tokens that makes is learned per agent
 --   limits       JSON {requests, input, output: per minute; in_flight}
 --   lease_ms     how long the place in flight is kept without renewal, from the moment the call may start
--- RETURNS {'granted', ms to wait, input tokens booked, output tokens booked, tickets for gate_ready}
---      or {'busy'}                                   as many calls in flight as allowed
---      or {'too_large', input tokens, limit}         more than a whole minute's worth: it can never pass
+-- RETURNS {'granted', ms to wait, booking}         booking = JSON {need: {…}, tickets: {…}} for gate_ready
+--      or {'busy'}                                 as many calls in flight as allowed: ask again
+--      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
 
 local configured = cjson.decode(limits)
 local pool = open_pool(state, configured)
+local known = redis.call('HGET', bookings, id)
+if known then return {'granted', wait_for(pool, cjson.decode(known).tickets), known} end
+
 local learned = redis.call('HMGET', estimates, agent .. ':tokens_per_character', agent .. ':output')
 local need = {
   requests = 1,
@@ -19,8 +22,7 @@ local need = {
   output = math.min(tonumber(max_output), math.ceil(learned[2] or 500)),
 }
 if need.input > pool.input.limit then return {'too_large', need.input, math.floor(pool.input.limit)} end
-
-redis.call('ZREMRANGEBYSCORE', calls, '-inf', now)  -- a caller that died gives its place back
+drop_lapsed(calls, bookings)
 if redis.call('ZCARD', calls) >= configured.in_flight then return {'busy'} end
 
 local tickets = {}
@@ -30,7 +32,10 @@ for _, name in ipairs(DIMENSIONS) do
   bucket.booked = bucket.booked + need[name]
 end
 local wait = wait_for(pool, tickets)
+local booking = cjson.encode({need = need, tickets = tickets})
 redis.call('ZADD', calls, now + wait + lease_ms, id)
+redis.call('HSET', bookings, id, booking)
 redis.call('PEXPIRE', calls, wait + DAY_MS)
+redis.call('PEXPIRE', bookings, wait + DAY_MS)
 close_pool(state, pool)
-return {'granted', wait, need.input, need.output, cjson.encode(tickets)}
+return {'granted', wait, booking}

@@ -1,36 +1,42 @@
 -- gate_settle: ends a booked call: frees its place, corrects the buckets by what was really used, and learns.
--- KEYS state calls estimates
--- ARGV id agent limits booked used characters observed pause_ms
---   booked       JSON {requests, input, output} as gate_reserve answered
---   used         JSON {requests, input, output} that the provider counted; input without cache reads
+-- Repeated it changes nothing more.
+-- KEYS state calls bookings estimates
+-- ARGV id agent limits used characters observed pause_ms
+--   used         JSON {requests, input, output} that the provider counted, input without cache reads; '' when that is
+--                not known: then all that was booked stays spent
 --   characters   size of the request when the call succeeded and may be learned from, else 0
 --   observed     JSON {limit: {…}, remaining: {…}, prompt: all input tokens}: what the provider's answer said
 --   pause_ms     how long the provider asked everybody to stay away (a 429), else 0
--- RETURNS 1, or 0 when the place had lapsed already (then the tokens stay spent)
+-- RETURNS 1, or 0 when the place had lapsed or was settled already
 
-local booking, usage, seen = cjson.decode(booked), cjson.decode(used), cjson.decode(observed)
+local seen = cjson.decode(observed)
 local pool = open_pool(state, cjson.decode(limits))
+local booked = redis.call('HGET', bookings, id)
 local held = redis.call('ZREM', calls, id)
+redis.call('HDEL', bookings, id)
 
 for _, name in ipairs(DIMENSIONS) do
   local bucket = pool[name]
-  if held == 1 then bucket.flow = bucket.flow + booking[name] - usage[name] end
-  if seen.limit[name] then redis.call('HSET', state, 'limit_' .. name, seen.limit[name]) end
+  if booked and used ~= '' then
+    bucket.flow = bucket.flow + cjson.decode(booked).need[name] - cjson.decode(used)[name]
+  end
+  local limit = seen.limit[name]
+  if limit and limit >= 1 then redis.call('HSET', state, 'limit_' .. name, limit) end
   local most = math.min(bucket.capacity, seen.remaining[name] or bucket.capacity)
   bucket.flow = math.min(bucket.flow, bucket.booked + most)
 end
+close_pool(state, pool)
 if tonumber(pause_ms) > 0 then
   redis.call('HSET', state, 'paused_until', math.max(pool.paused_until, now + pause_ms))
 end
-close_pool(state, pool)
 
 local function learn(field, value)
   local before = tonumber(redis.call('HGET', estimates, field) or value)
   redis.call('HSET', estimates, field, string.format('%.6f', before + 0.2 * (value - before)))
 end
-if tonumber(characters) > 0 then
+if tonumber(characters) > 0 and booked then
   learn(agent .. ':tokens_per_character', seen.prompt / characters)
-  learn(agent .. ':output', usage.output)
+  learn(agent .. ':output', cjson.decode(used).output)
   redis.call('PEXPIRE', estimates, DAY_MS)
 end
 return held

@@ -14,6 +14,9 @@ if length ~= tonumber(index) then return 'lost' end
 
 redis.call('RPUSH', turns, record)
 for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', JOB .. id, name, string.format('%.0f', more)) end
-if served ~= '' then redis.call('HSET', JOB .. id, 'served', served) end
+if served ~= '' then
+  redis.call('HSET', JOB .. id, 'served', served)
+  redis.call('HDEL', JOB .. id, 'parks')             -- the provider answers: the next outage starts anew
+end
 announce(id)
 return 'ok'

@@ -1,5 +1,5 @@
 -- job_claim: takes up to `count` due jobs under a lease. The lease is the job's score in the queue: while it lasts
--- the job is not due, and when its worker dies it becomes due again by itself.
+-- the job is not due, and when its worker dies it becomes due again by itself, at its old place.
 -- KEYS queue leases wake
 -- ARGV owner lease_ms count suspects
 --   suspects   how many suspects this worker may take: jobs that have seen two workers or more die. They run one at
@@ -7,14 +7,24 @@
 --              one death alone says little, as it makes suspects of all that ran there
 -- RETURNS {ms until the next job is due or -1 for none, now (ms), id, record, id, record, …}; record = flat HGETALL
 --         A job whose lease this owner itself let lapse comes too, with a new lease: it may be running there still.
+--         After a lost answer what it held comes so, too, when its lease has lapsed.
 
+local OUTAGE_MS = math.max(3000, lease_ms / 2)
 local free, leftover = tonumber(count), tonumber(suspects)
 local taken, looked = {-1, now}, 0
 
-local function lease(id)
-  redis.call('ZADD', queue, 'XX', now + lease_ms, id)
-  redis.call('HSET', leases, id, owner)
-  redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
+-- Nobody renewed anything for a while: it was Redis that was away. Its workers live, so their leases do.
+local alive = redis.call('GET', ALIVE)
+redis.call('SET', ALIVE, now, 'PX', 86400000)
+if alive and now - alive > OUTAGE_MS then
+  local held = redis.call('HGETALL', leases)
+  for i = 1, #held, 2 do lease(held[i], queue, leases, held[i + 1], lease_ms) end
+end
+
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', RETURNING, '-inf', now, 'LIMIT', 0, 1000)) do
+  local place = redis.call('HGET', JOB .. id, 'place')
+  if place then redis.call('ZADD', queue, 'XX', place, id) end
+  redis.call('ZREM', RETURNING, id)
 end
 
 local function take(id, holder)
@@ -25,10 +35,11 @@ local function take(id, holder)
   if suspect and leftover < 1 then
     if died then redis.call('HDEL', leases, id) end  -- this death is counted; do not count it again
     redis.call('ZADD', queue, 'XX', now + 500, id)
+    redis.call('ZADD', RETURNING, now + 500, id)
     return
   end
   if suspect then leftover = leftover - 1 end
-  lease(id)
+  lease(id, queue, leases, owner, lease_ms)
   transition(id, 'claim')
   redis.call('HSETNX', job, 'started_ms', now)
   redis.call('HDEL', job, 'wait_reason', 'next_attempt_ms')
@@ -44,17 +55,16 @@ while free > 0 and looked < 1000 do
   if #due == 0 then break end
   for _, id in ipairs(due) do
     looked = looked + 1
-    local holder = redis.call('HGET', leases, id)
     local held_ms = redis.call('PTTL', ARQ_IN_PROGRESS .. id)
     local status = redis.call('HGET', JOB .. id, 'status')
     if held_ms > 0 then                              -- a living holder: arq's Job.abort() set the score back
       redis.call('ZADD', queue, 'XX', now + held_ms + 1, id)
-    elseif not status then                           -- not one of ours: leave it to a stock worker
+    elseif not status then                           -- put there by a stock client, whose jobs nobody runs yet
       redis.call('ZADD', queue, 'XX', now + 60000, id)
     elseif FINISHED[status] then                     -- a stale entry
       redis.call('ZREM', queue, id)
     else
-      take(id, holder)
+      take(id, redis.call('HGET', leases, id))
     end
   end
 end

@@ -1,8 +1,8 @@
 -- job_common: what the job scripts share; put in front of each of them, after the constants made from
--- shared/keys.py (JOB, ARQ_…, CHANGES, CONTROL) and from shared/job.py (NEXT, FINISHED, SUSPECT_CRASHES).
+-- shared/keys.py (JOB, TURNS, ARQ_…, RETURNING, …) and from shared/job.py (NEXT, FINISHED, SUSPECT_CRASHES).
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, announce, transition, wake_one, waiting, drain_rate, retire
+-- RETURNS nothing: it defines now, announce, transition, lease, wake_one, waiting, drain_rate, retire
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)  -- ms; a worker's own clock is never asked
@@ -20,6 +20,14 @@ local function transition(id, event)
   if not to then return nil end
   redis.call('HSET', JOB .. id, 'status', to)
   return to
+end
+
+-- A worker has the job until its lease ends: it is not due, and arq's clients see it in progress.
+local function lease(id, queue, leases, owner, lease_ms)
+  redis.call('ZADD', queue, 'XX', now + lease_ms, id)
+  redis.call('ZADD', RETURNING, now + lease_ms, id)
+  redis.call('HSET', leases, id, owner)
+  redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
 end
 
 -- Leaves one token for one idle worker; more would only wake workers for nothing.
@@ -47,6 +55,7 @@ local function retire(id, queue, leases, drain, retention_ms)
   local job = JOB .. id
   local status, started_ms, idempotency = unpack(redis.call('HMGET', job, 'status', 'started_ms', 'idempotency'))
   redis.call('ZREM', queue, id)
+  redis.call('ZREM', RETURNING, id)
   redis.call('HDEL', leases, id)
   redis.call('DEL', ARQ_IN_PROGRESS .. id, ARQ_RETRY .. id)
   redis.call('HSET', job, 'finished_ms', now)
@@ -69,7 +78,7 @@ local function retire(id, queue, leases, drain, retention_ms)
   end
 
   redis.call('PEXPIRE', job, retention_ms)
-  redis.call('PEXPIRE', job .. ':turns', retention_ms)
-  redis.call('PEXPIRE', job .. ':notes', retention_ms)
+  redis.call('PEXPIRE', job .. TURNS, retention_ms)
+  redis.call('PEXPIRE', job .. NOTES, retention_ms)
   if idempotency then redis.call('PEXPIRE', idempotency, math.max(retention_ms, 86400000)) end
 end

@@ -4,11 +4,11 @@
 --   ids   JSON list
 -- RETURNS {lost ids, cancelling ids}: jobs that are not this worker's any more, and those that are to be cancelled
 
+redis.call('SET', ALIVE, now, 'PX', 86400000)
 local lost, cancelling = {}, {}
 for _, id in ipairs(cjson.decode(ids)) do
   if redis.call('HGET', leases, id) == owner then
-    redis.call('ZADD', queue, 'XX', now + lease_ms, id)
-    redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
+    lease(id, queue, leases, owner, lease_ms)
     if redis.call('HGET', JOB .. id, 'status') == 'cancelling' then cancelling[#cancelling + 1] = id end
   else
     lost[#lost + 1] = id

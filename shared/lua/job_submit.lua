@@ -36,6 +36,9 @@ if idempotency ~= '' then
   redis.call('HSET', job, 'idempotency', idempotency)
 end
 redis.call('SET', arq_job, blob)
+for _, old in ipairs(redis.call('ZRANGE', tenant_jobs, 0, 1)) do  -- so the list cannot outgrow its jobs
+  if redis.call('EXISTS', JOB .. old) == 0 then redis.call('ZREM', tenant_jobs, old) end
+end
 redis.call('ZADD', tenant_jobs, 0, id)
 redis.call('ZADD', queue, place, id)
 announce(id)

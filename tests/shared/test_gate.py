@@ -7,7 +7,7 @@ import pytest
 
 from shared import clock, keys
 from shared.errors import RequestTooLarge
-from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent
+from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis
 from tests.waiting import until
 
@@ -75,8 +75,8 @@ async def test_settling_gives_back_what_was_not_used(redis: Redis) -> None:
     behind = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
     assert behind.wait > 3
 
-    await gate.settle(first, Spent(requests=1, input_tokens=90, output_tokens=10, prompt_tokens=90))
-    await gate.settle(behind, Spent())
+    await gate.settle(first, Spent(Used(1, 90, 10), prompt_tokens=90))
+    await gate.settle(behind, Spent(Used()))
 
     again = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
     assert again.wait == 0
@@ -87,7 +87,7 @@ async def test_it_learns_what_calls_of_an_agent_cost(redis: Redis) -> None:
     call = Call("chatty", characters=1000, max_output_tokens=4000)
     for _ in range(30):
         booked = await gate.reserve(POOL, call)
-        spent = Spent(requests=1, input_tokens=200, output_tokens=1500, prompt_tokens=200, succeeded=True)
+        spent = Spent(Used(1, 200, 1500), prompt_tokens=200)
         await gate.settle(booked, spent)
 
     learned = await gate.reserve(POOL, call)
@@ -102,7 +102,7 @@ async def test_cache_reads_are_no_input_tokens(redis: Redis) -> None:
     gate, tight = Gate(redis), pool(input=6000)
     call = Call("assistant", characters=2000, max_output_tokens=1)
     booked = await gate.reserve(tight, call)
-    await gate.settle(booked, Spent(requests=1, input_tokens=0, prompt_tokens=600, succeeded=True))
+    await gate.settle(booked, Spent(Used(1, 0, 0), prompt_tokens=600))
 
     assert (await gate.reserve(tight, call)).wait == 0
 
@@ -120,7 +120,7 @@ async def test_headers_clamp_the_budget_and_teach_the_limit(redis: Redis) -> Non
     gate = Gate(redis)
     booked = await gate.reserve(POOL, SMALL)
 
-    await gate.settle(booked, Spent(requests=1, limit={"requests": 60}, remaining={"requests": 0}))
+    await gate.settle(booked, Spent(Used(1), limit={"requests": 60}, remaining={"requests": 0}))
 
     waits = [(await gate.reserve(POOL, SMALL)).wait for _ in range(3)]
     assert waits == pytest.approx([1, 2, 3], abs=0.3), "one a second from now on, as the provider says"
@@ -133,7 +133,7 @@ async def test_calls_in_flight_are_limited_and_free_their_place(redis: Redis) ->
     await asyncio.wait([third], timeout=0.3)
     assert not third.done()
 
-    await gate.settle(first, Spent(requests=1))
+    await gate.settle(first, Spent(Used(1)))
 
     assert (await third).id != first.id
     assert await redis.zcard(keys.gate_calls("sonnet")) == 2
@@ -147,7 +147,7 @@ async def test_the_places_of_a_dead_worker_become_free(redis: Redis) -> None:
 
     living = Gate(redis)
     booked = await living.reserve(narrow, SMALL)
-    await living.settle(booked, Spent(requests=1))
+    await living.settle(booked, Spent(Used(1)))
     assert await redis.zcard(keys.gate_calls("sonnet")) == 0
 
 
@@ -167,7 +167,7 @@ async def test_a_settled_call_cannot_be_settled_twice(redis: Redis) -> None:
     gate, slow = Gate(redis), pool(requests=60)
     first, *_ = [await gate.reserve(slow, SMALL) for _ in range(6)]
     for _ in range(5):
-        await gate.settle(first, Spent())
+        await gate.settle(first, Spent(Used()))
 
     waits = [(await gate.reserve(slow, SMALL)).wait for _ in range(2)]
     assert waits == pytest.approx([0, 1], abs=0.5), "one place was given back, not five"
@@ -184,7 +184,7 @@ async def test_a_waiting_call_starts_sooner_when_the_limit_turns_out_higher(redi
     first, *_, last = [await gate.reserve(guessed, Call("new", characters=30, max_output_tokens=100)) for _ in range(9)]
     assert last.wait > 60, "by the guess of the settings"
 
-    await gate.settle(first, Spent(requests=1, output_tokens=100, limit={"output": 600_000}))
+    await gate.settle(first, Spent(Used(1, 9, 100), limit={"output": 600_000}))
 
     assert await seconds_until_ready(gate, last) < 5
 
@@ -194,7 +194,7 @@ async def test_a_pause_holds_back_calls_that_are_booked_already(redis: Redis) ->
     first, *_, last = [await gate.reserve(slow, SMALL) for _ in range(7)]
     assert 0 < last.wait <= 1
 
-    await gate.settle(first, Spent(requests=1, pause=2))
+    await gate.settle(first, Spent(Used(1), pause=2))
 
     assert await seconds_until_ready(gate, last) > 1.5
 
@@ -204,6 +204,6 @@ async def test_what_is_given_back_goes_to_those_who_wait(redis: Redis) -> None:
     first, last = [await gate.reserve(slow, SMALL) for _ in range(2)]
     assert last.wait > 9
 
-    await gate.settle(first, Spent())
+    await gate.settle(first, Spent(Used()))
 
     assert await seconds_until_ready(gate, last) < 5

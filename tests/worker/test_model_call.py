@@ -9,8 +9,8 @@ from tenacity import wait_none
 
 from local.redis_server import RedisServer
 from shared import clock, keys, metrics
-from shared.errors import RequestTooLarge, StoreUnavailable
-from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent
+from shared.errors import RequestTooLarge
+from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, connect
 from shared.turn import ModelRecord
 from shared.usage import Usage
@@ -171,8 +171,8 @@ async def test_what_was_used_is_settled_without_cache_reads_and_learned_with_the
     await call(gate, target(Scripted(answer)))
 
     (spent,) = gate.settled
-    assert (spent.requests, spent.input_tokens, spent.output_tokens, spent.prompt_tokens) == (1, 350, 20, 1350)
-    assert spent.succeeded
+    assert spent.used == Used(1, 350, 20)
+    assert spent.prompt_tokens == 1350
     assert (spent.limit, spent.remaining) == ({"requests": 50}, {"requests": 7})
     assert await level(redis, "requests") <= 7
     assert await redis.hget(keys.gate_state("sonnet"), "limit_requests") == "50"  # type: ignore[attr-defined]
@@ -202,7 +202,7 @@ async def test_the_first_success_ends_the_attempts_and_is_paid_once(gate: Counti
     assert record.usage.model_calls == 1
     assert record.usage.cost_nano == 1_500_000
     assert len(gate.reserved) == 3
-    assert [spent.succeeded for spent in gate.settled] == [False, False, True]
+    assert [spent.prompt_tokens is not None for spent in gate.settled] == [False, False, True]
     dollars = metrics.WORK.get_sample_value("sluice_cost_usd_total", {"target": "paid-once", "agent": "tester"})
     assert dollars == pytest.approx(0.0015)
     assert await in_flight(redis) == 0
@@ -215,7 +215,7 @@ async def test_a_refusal_is_final(gate: CountingGate, redis: Redis) -> None:
         await call(gate, target(provider))
 
     assert len(provider.asked) == len(gate.settled) == 1
-    assert gate.settled[0] == Spent(), "a refused request is not counted by the provider"
+    assert gate.settled[0] == Spent(Used()), "a refused request is not counted by the provider"
     assert await in_flight(redis) == 0
 
 
@@ -223,7 +223,7 @@ async def test_an_error_of_ours_is_final_and_counted_in_full(gate: CountingGate,
     with pytest.raises(ZeroDivisionError):
         await call(gate, target(Scripted(ZeroDivisionError())))
 
-    assert gate.settled[0].requests == 1
+    assert gate.settled[0].used is None
     assert await in_flight(redis) == 0
 
 
@@ -248,10 +248,9 @@ async def test_an_attempt_that_had_begun_is_counted_and_one_that_had_not_is_give
     await call(gate, target(Scripted(down(began=True, headroom=headroom), down(), ANSWER)))
 
     begun, not_begun, _ = gate.settled
-    booked = gate.reserved[0]
-    assert (begun.requests, begun.input_tokens, begun.output_tokens) == (1, booked.input_tokens, booked.output_tokens)
+    assert begun.used is None, "nobody knows what was counted: all that was booked stays spent"
     assert begun.remaining == {"input": 9}
-    assert not_begun == Spent()
+    assert not_begun == Spent(Used())
 
 
 async def test_a_call_larger_than_its_whole_budget_is_not_tried(gate: CountingGate, redis: Redis) -> None:
@@ -278,8 +277,7 @@ async def test_a_cancel_in_mid_call_leaves_no_call_behind(gate: CountingGate, re
         await cancel(task)
 
     assert await in_flight(redis) == 0
-    booked = gate.reserved[0]
-    assert gate.settled == [Spent(1, booked.input_tokens, booked.output_tokens)], "rather too much than a 429"
+    assert gate.settled == [Spent()], "all that was booked stays spent: rather too much than a 429"
 
 
 async def test_a_cancel_while_waiting_gives_back_what_was_booked(gate: CountingGate, redis: Redis) -> None:
@@ -311,10 +309,16 @@ async def test_a_cancel_before_there_is_room_books_nothing(gate: CountingGate, r
 
 
 async def test_a_cancel_between_two_attempts_leaves_no_call_behind(gate: CountingGate, redis: Redis) -> None:
-    task = asyncio.create_task(call(gate, target(Scripted(down(retry_after=60), ANSWER))))
+    task = asyncio.create_task(call(gate, target(Scripted(down(retry_after=20), ANSWER))))
     await until(lambda: len(gate.settled) == 1)
     await cancel(task)
     assert await in_flight(redis) == 0
+
+
+async def test_who_is_asked_to_stay_away_for_long_does_not_hold_a_slot_meanwhile(gate: CountingGate) -> None:
+    with pytest.raises(ProviderBusy):
+        await call(gate, target(Scripted(busy(retry_after=3000))))
+    assert len(gate.reserved) == 1
 
 
 async def test_many_callers_share_the_places_and_leave_none_taken(gate: CountingGate, redis: Redis) -> None:
@@ -359,6 +363,8 @@ async def test_a_call_waits_for_redis_and_survives_its_absence_after() -> None:
             record = await task
 
         assert record.content == ANSWER.content, "what was bought is not lost for a gate that cannot be told"
-        with pytest.raises(StoreUnavailable):
-            await gate.reserve(Pool("sonnet", Limits(**LIMITS)), Call("other", 100, 10))
+        waiting = asyncio.create_task(gate.reserve(Pool("sonnet", Limits(**LIMITS)), Call("other", 100, 10)))
+        await asyncio.wait([waiting], timeout=0.2)
+        assert not waiting.done(), "without Redis nobody knows what is left of the budget"
+        await cancel(waiting)
         await redis.aclose(close_connection_pool=True)
