@@ -1,5 +1,6 @@
 """Reading a JSON body: limited before it is read, strict in what it takes."""
 
+import asyncio
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 from api.problems import Code, FieldError, Problem, invalid
 
 MAX_DEPTH = 32
+READ_SECONDS = 30.0
 
 
 async def read_json(request: Request, *, max_bytes: int) -> Any:
@@ -16,10 +18,14 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
     _check_headers(request, max_bytes)
     raw = bytearray()
     try:
-        async for chunk in request.stream():
-            raw += chunk
-            if len(raw) > max_bytes:
-                raise _too_large(max_bytes)
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > max_bytes:
+                    raise _too_large(max_bytes)
+    except TimeoutError as error:
+        detail = f"The body was not complete after {READ_SECONDS:g} seconds."
+        raise Problem(Code.BODY_TIMEOUT, detail) from error
     except ClientDisconnect as error:
         raise Problem(Code.BAD_JSON, "The body ended before it was complete.") from error
     try:

@@ -10,6 +10,7 @@ _SAID = {
     400: "The body is no JSON, or a cursor is not an id.",
     401: "No key, or one that is not known.",
     404: "There is no such thing, or it is not yours.",
+    408: "The body did not come in time.",
     410: "The Idempotency-Key belongs to a job that was removed after its retention.",
     413: "The body is too large.",
     415: "The body is not application/json.",

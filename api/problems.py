@@ -16,6 +16,7 @@ class Code(StrEnum):
     UNAUTHORIZED = "unauthorized"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    BODY_TIMEOUT = "body_timeout"
     GONE = "gone"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -36,6 +37,7 @@ _STATUS = {
     Code.UNAUTHORIZED: 401,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
+    Code.BODY_TIMEOUT: 408,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
@@ -48,7 +50,14 @@ _STATUS = {
     Code.NO_WORKER_YET: 503,
     Code.INTERNAL_ERROR: 500,
 }
-_RETRYABLE = {Code.QUEUE_FULL, Code.STORE_UNAVAILABLE, Code.DRAINING, Code.NO_WORKER_YET, Code.INTERNAL_ERROR}
+_RETRYABLE = {
+    Code.BODY_TIMEOUT,
+    Code.QUEUE_FULL,
+    Code.STORE_UNAVAILABLE,
+    Code.DRAINING,
+    Code.NO_WORKER_YET,
+    Code.INTERNAL_ERROR,
+}
 
 
 class FieldError(BaseModel):

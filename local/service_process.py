@@ -61,8 +61,8 @@ class ServiceProcess:
             cwd=_ROOT,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # what an agent prints is worth seeing
             text=True,
             start_new_session=True,
         )
@@ -134,7 +134,7 @@ class ServiceProcess:
         return code
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        for text in process.stderr or ():
+        for text in process.stdout or ():
             line = _parsed(text)
             self.log.append(line)
             if len(self.log) > 2 * _LINES_KEPT:

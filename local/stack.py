@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import redis
+
 from local import environment
 from local.interrupt import Interrupt
 from local.provider_process import ProviderError, ProviderProcess
 from local.redis_server import RedisServer, RedisServerError
 from local.service_process import LogLine, ServiceError, ServiceProcess
+from shared import keys
 from shared.sections import Target
 
 _HURRIED_SECONDS = 5.0
@@ -68,6 +71,8 @@ class LocalStack:
             self.redis.start()
         except RedisServerError as error:
             raise StackError(f"Redis did not start: {error}") from error
+        with redis.Redis.from_url(self.redis.url) as store:
+            store.delete(keys.AGENTS)  # what earlier workers of this data folder ran is no longer true
         given = dict(plan.given)
         if not plan.live:
             self.provider = ProviderProcess(*plan.provider_flags)

@@ -15,11 +15,12 @@ from local.data_folder import data_folder
 from local.interrupt import Interrupt, Interrupted
 from local.log_line import readable
 from local.stack import LocalStack, Plan, StackError, free_or_any
+from shared.sections import ApiSettings
 from shared.settings import Settings, load
 
 _DATA = Path(__file__).resolve().parent.parent / "data"
 _WATCH_SECONDS = 0.5
-_SHOWN_EVENTS = ("job_finished", "job_released", "job_parked", "draining")
+_SHOWN_EVENTS = ("job_finished", "job_parked", "draining")
 _EXAMPLE = {"agent": "researcher", "input": "What is 17 * 23, and what time is it?"}
 
 
@@ -54,10 +55,16 @@ def _plan(wish: Wish, settings: Settings, folder: Path) -> Plan:
         live=wish.live,
         provider_flags=tuple(flag for target in settings.targets.values() for flag in ("--model", target.model)),
         given=environment.users_own(),
-        settings={"SLUICE_API__PORT": str(free_or_any(settings.api.port))},
+        settings={"SLUICE_API__PORT": str(_port(settings))},
         agents=tuple(settings.worker.agents),
         data_folder=folder,
     )
+
+
+def _port(settings: Settings) -> int:
+    """The usual port if nobody has it; one that was asked for in so many words is had or is an error."""
+    asked = "port" in settings.api.model_fields_set
+    return settings.api.port if asked else free_or_any(settings.api.port)
 
 
 def _stay(stack: LocalStack, settings: Settings, console: Console, interrupt: Interrupt) -> int:
@@ -90,6 +97,9 @@ def _replace_dead_workers(stack: LocalStack, console: Console) -> None:
 
 def _print_welcome(stack: LocalStack, settings: Settings, console: Console) -> None:
     console.print(Text("Sluice is up", "bold green"), _who_pays(stack), "Ctrl-C stops it.\n", highlight=False)
+    usual = ApiSettings().port
+    if not settings.api.model_fields_set and not stack.api_url.endswith(f":{usual}"):
+        console.print(Text(f"Port {usual} is taken by another program, so the api has another one.\n", "yellow"))
     for name, place in _places(stack).items():
         console.print(Text(f"  {name:<10}") + Text(place, "cyan"), soft_wrap=True)
     for title, command in _commands(stack.api_url, open_access=settings.open_access).items():
@@ -139,6 +149,6 @@ def _commands(url: str, *, open_access: bool) -> Mapping[str, str]:
 def _tell(console: Console, who: str, line: dict[str, Any]) -> None:
     """Prints what is worth knowing of what a child logs."""
     event, level = line.get("event"), line.get("level", "info")
-    if event in _SHOWN_EVENTS or level != "info":
+    if event is None or event in _SHOWN_EVENTS or level != "info" or line.get("logger") == "tool":
         style = "" if level == "info" else "yellow"
         console.print(Text(f"{who}  {readable(line)}", style), soft_wrap=True)

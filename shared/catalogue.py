@@ -10,9 +10,9 @@ from shared.redis_client import Redis, reachable
 from shared.scripts import script
 from shared.stored import build
 
-FORGET_SECONDS = 86_400
-"""An agent that no worker has announced for so long is gone; a deploy, however slow, is shorter."""
-ANNOUNCE_SECONDS = 3_600
+FORGET_SECONDS = 3_600
+"""An agent that nobody has announced for so long is gone, once somebody announces another; a deploy is shorter."""
+ANNOUNCE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Catalogue:
         )
 
     async def read(self) -> dict[str, AgentEntry]:
-        """The agents by name."""
+        """The agents by name: all that were announced lately, or that were when the last worker stopped."""
         async with reachable():
             entries: dict[str, str] = await self._redis.hgetall(keys.AGENTS)
         return {name: build(AgentEntry, json.loads(text)["entry"]) for name, text in sorted(entries.items())}

@@ -8,6 +8,8 @@ from shared.redis_client import Redis, reachable
 from shared.scripts import script
 
 _PAGE = 200
+_MOST_PAGES = 25
+"""How much of a tenant's history one request may look through for jobs that match."""
 _CLOCK_SKEW_MS = 300_000
 """How far the clocks of two api hosts may differ before a list by time misses a job."""
 
@@ -53,8 +55,11 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
+    """`edge` is the last id looked at, when the search was given up before it had found enough: go on from there."""
+
     jobs: list[Job]
     has_more: bool
+    edge: str | None = None
 
 
 class Inspector:
@@ -97,14 +102,15 @@ class Inspector:
         high = f"({after}" if after else _bound(wanted.created_before, _CLOCK_SKEW_MS, "+")
         low = f"({before}" if before else _bound(wanted.created_after, -_CLOCK_SKEW_MS, "-")
         found: list[Job] = []
-        while len(found) <= limit:
+        edge: str | None = None
+        for _ in range(_MOST_PAGES):
             page, edge = await read(tenant, low, high)
             found += [job for job in page if wanted.matches(job)]
-            if edge is None:
+            if edge is None or len(found) > limit:
                 break
             low, high = (low, f"({edge}") if newest_first else (f"({edge}", high)
-        kept = found[:limit]
-        return JobPage(kept if newest_first else kept[::-1], has_more=len(found) > limit)
+        kept, enough = found[:limit], len(found) > limit
+        return JobPage(kept if newest_first else kept[::-1], enough or edge is not None, None if enough else edge)
 
     async def _older(self, tenant: str, low: str, high: str) -> tuple[list[Job], str | None]:
         async with reachable():

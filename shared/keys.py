@@ -30,7 +30,7 @@ WAKE = "sluice:wake"
 DRAIN = "sluice:drain"
 """hash, how fast jobs end: count (decayed), at, since; never removed, one for all."""
 AGENTS = "sluice:agents"
-"""hash, agent name -> JSON of its catalogue entry with `seen_ms`; written by workers at start and hourly."""
+"""hash, agent name -> JSON of its catalogue entry with `seen_ms`; written by workers twice a minute."""
 
 CHANGES = "sluice:changes"
 """channel, `id revision status` of every change of any job."""

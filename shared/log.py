@@ -17,7 +17,9 @@ def configure() -> None:
     ]
     terminal = sys.stderr.isatty()
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]  # no locals: they hold prompts
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -4,6 +4,7 @@ from shared import keys
 from shared.redis_client import Redis, reachable
 
 MAX_NOTES = 100
+_LONGEST_JOB_SECONDS = 30 * 86_400
 
 
 class Scratchpad:
@@ -12,7 +13,7 @@ class Scratchpad:
     def __init__(self, redis: Redis, *, tenant: str, session_id: str | None, job_id: str, idle_seconds: int) -> None:
         self._redis = redis
         self._key = keys.session_notes(tenant, session_id) if session_id else keys.job_notes(job_id)
-        self._lifetime = idle_seconds if session_id else None  # a job's notes end with the job
+        self._lifetime = idle_seconds if session_id else _LONGEST_JOB_SECONDS  # a job's notes end with the job
 
     async def write(self, title: str, text: str) -> bool:
         """Keeps a note, over one of the same title. False when there are too many."""
@@ -21,13 +22,14 @@ class Scratchpad:
                 return False
             async with self._redis.pipeline(transaction=True) as pipe:
                 pipe.hset(self._key, title, text)
-                if self._lifetime:
-                    pipe.expire(self._key, self._lifetime)
+                pipe.expire(self._key, self._lifetime)
                 await pipe.execute()
         return True
 
     async def read(self) -> dict[str, str]:
-        """All notes by title."""
-        async with reachable():
-            notes: dict[str, str] = await self._redis.hgetall(self._key)
+        """All notes by title; reading is a use of the session, too."""
+        async with reachable(), self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._key)
+            pipe.expire(self._key, self._lifetime)
+            notes, _ = await pipe.execute()
         return dict(sorted(notes.items()))

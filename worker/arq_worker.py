@@ -1,6 +1,6 @@
 """The worker proper: arq's `Worker` with a claim of our own.
 
-From arq come the job format, the poll loop, the task table and the health record. Replaced is how jobs are taken
+From arq come the job format, the task table and the health record. Replaced is how jobs are taken
 (one atomic lease instead of a read, a lock and a race), how they are waited for (a wake-up instead of a poll) and
 how one is run (`worker.executor`). Why: docs/adr/0001-arq-format-own-claim.md.
 """

@@ -104,7 +104,7 @@ class Attempt:
             job_id=self._job.id,
             session_id=self._job.spec.session_id,
             notes=self._notes,
-            logger=log.get("tool").bind(job=self._job.id, tool=call.name),
+            logger=log.get("tool").bind(logger="tool", job=self._job.id, tool=call.name),
         )
         return await run_tool(self._agent.tools_by_name[call.name], call, context)
 

@@ -23,7 +23,7 @@ from worker.provider import ProviderBusy, ProviderError, ProviderRefused
 
 logger = log.get(__name__)
 
-_OTHER_WORKER_SECONDS = 5.0
+_OTHER_WORKER_SECONDS = 15.0
 _PARK_BASE_SECONDS = 5.0
 _PARK_CAP_SECONDS = 60.0
 _PARK_LONGEST_SECONDS = 3600.0
@@ -51,10 +51,10 @@ class Running:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """From here on an interruption cancels; one that came earlier does so at the next await."""
+        """From here on an interruption cancels the attempt; one that came before its first step stops it here."""
+        if self.interruption:
+            raise asyncio.CancelledError
         self._task = asyncio.current_task()
-        if self.interruption and self._task:
-            self._task.cancel()
 
     def conclude(self) -> None:
         """The end is being written: nothing interrupts that."""
@@ -158,8 +158,9 @@ class Executor:
         return await _try(agent, running.transcript, attempt)
 
     async def _without_agent(self, job: Job) -> Verdict:
-        """In a fleet of two kinds another worker may run this agent; if none does, the job cannot be run."""
+        """In a fleet of two kinds another worker may run this agent, or in a deploy soon; else it cannot be run."""
         if job.spec.agent in await until_reachable(self._catalogue.read):
+            logger.warning("agent_not_here", effect="left for a worker that has it")
             return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
         return _failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
 

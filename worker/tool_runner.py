@@ -1,6 +1,7 @@
 """Running one tool call: arguments checked, time limited, whatever happens turned into words for the model."""
 
 import asyncio
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -82,8 +83,14 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     except (Exception, SystemExit) as error:
         if limit.expired():
             return _late(tool)
-        logger.warning("tool_failed", tool=tool.name, error=type(error).__name__)
+        logger.warning("tool_failed", tool=tool.name, error=type(error).__name__, where=_last_line(error))
         return ToolOutcome(_cut(f"{type(error).__name__}: {error}"), is_error=True)
+
+
+def _last_line(error: BaseException) -> str:
+    """`file:line` where it was raised; the message may hold what no log may hold."""
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{line.filename}:{line.lineno}"
 
 
 def _late(tool: Tool) -> ToolOutcome:

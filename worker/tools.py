@@ -90,6 +90,9 @@ def tool(
     Raises TypeError at import when the function has no docstring or a parameter that a model cannot give.
     """
 
+    if effect not in tuple(Effect):
+        raise TypeError(f"effect must be one of {', '.join(Effect)}, not {effect!r}")
+
     def declare(function: Callable[..., Any]) -> Tool:
         name = function.__name__
         description = inspect.getdoc(function)

@@ -29,7 +29,7 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
     "",
     status_code=202,
     response_model=schemas.JobResource,
-    responses=errors(400, 401, 410, 413, 415, 422, 429, 503)
+    responses=errors(400, 401, 408, 410, 413, 415, 422, 429, 503)
     | {200: {"model": schemas.JobResource, "description": "It ended within the time of Prefer: wait."}},
     openapi_extra=json_body(schemas.JobRequest),
     summary="Submit a job",
@@ -111,7 +111,7 @@ async def list_jobs(
     after: Annotated[str | None, Query(description="The last_id of the page before: older jobs")] = None,
     before: Annotated[str | None, Query(description="The first_id of the page after: newer jobs")] = None,
 ) -> Response:
-    """Your jobs, newest first."""
+    """Your jobs, newest first. A page may hold fewer than `limit` and yet have more: go on from `last_id`."""
     wanted = JobFilter(
         status,
         agent,
@@ -133,8 +133,8 @@ async def list_jobs(
             "object": "list",
             "data": data,
             "has_more": page.has_more,
-            "first_id": page.jobs[0].id if page.jobs else None,
-            "last_id": page.jobs[-1].id if page.jobs else None,
+            "first_id": (page.edge if before else None) or (page.jobs[0].id if page.jobs else None),
+            "last_id": (None if before else page.edge) or (page.jobs[-1].id if page.jobs else None),
         }
     )
 
@@ -180,7 +180,7 @@ async def _next_change(parts: Parts, change: asyncio.Event, seen: Sighting, tena
             async with asyncio.timeout(max(0.0, left)):
                 await change.wait()
         except TimeoutError:
-            break
+            return await _find(parts, seen.job.id, tenant)
         change.clear()
         sighting = await _find(parts, seen.job.id, tenant)
     return sighting

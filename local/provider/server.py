@@ -46,7 +46,11 @@ def serve(settings: Settings) -> None:
     # uvicorn raises the signal again when it has shut down; a wanted end is status 0, not a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    Server(config).run()
+    try:
+        listening = socket.create_server((settings.host, settings.port), backlog=config.backlog)
+    except OSError as error:
+        sys.exit(f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno or 0)}")
+    Server(config).run([listening])
 
 
 def _end_with_stdin() -> None:

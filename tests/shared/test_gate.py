@@ -207,3 +207,36 @@ async def test_what_is_given_back_goes_to_those_who_wait(redis: Redis) -> None:
     await gate.settle(first, Spent(Used()))
 
     assert await seconds_until_ready(gate, last) < 5
+
+
+async def test_a_booking_whose_answer_was_lost_is_booked_once(redis: Redis) -> None:
+    gate, slow = Gate(redis), pool(requests=60)
+    answers = [await gate._book("call-1", slow, SMALL) for _ in range(5)]
+
+    assert len({answer[2] for answer in answers}) == 1
+    assert await redis.zcard(keys.gate_calls("sonnet")) == 1
+    assert float(await redis.hget(keys.gate_state("sonnet"), "booked_requests")) == 1
+    await gate.settle(Reservation("call-1", slow, SMALL, 0, 0, 0, ""), Spent(Used()))
+
+
+async def test_a_header_that_says_nothing_sensible_is_not_learned(redis: Redis) -> None:
+    gate = Gate(redis)
+    booked = await gate.reserve(POOL, SMALL)
+
+    await gate.settle(booked, Spent(Used(1), limit={"requests": 0}, pause=float("inf")))
+
+    assert await redis.hget(keys.gate_state("sonnet"), "limit_requests") is None
+    await redis.hdel(keys.gate_state("sonnet"), "paused_until")
+    assert (await gate.reserve(POOL, SMALL)).wait == 0
+
+
+async def test_nothing_flows_in_while_the_provider_asks_everybody_to_stay_away(redis: Redis) -> None:
+    gate, slow = Gate(redis), pool(requests=60)
+    first, *rest = [await gate.reserve(slow, SMALL) for _ in range(12)]
+    assert rest[-1].wait == pytest.approx(6, abs=1)
+
+    await gate.settle(first, Spent(pause=30))
+
+    again = await gate.reserve(slow, SMALL)
+    assert again.wait == pytest.approx(30, abs=1), "the pause, and what was waiting before it comes after it"
+    assert await gate._still_to_wait(rest[-1]) > 29

@@ -175,7 +175,7 @@ def test_a_function_that_a_model_could_not_call_is_refused_at_import(
 
 
 def test_an_effect_there_is_not_is_refused_at_import() -> None:
-    with pytest.raises(ValueError, match="harmless"):
+    with pytest.raises(TypeError, match=r"one of read, idempotent.*harmless"):
         declared(add, effect="harmless")
 
 

@@ -30,6 +30,8 @@ class Budget:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"budget.{name} must be at least 1, not {value}")
+        if self.max_cost_usd is not None and not isinstance(self.max_cost_usd, str):
+            raise ValueError(f'budget.max_cost_usd must be dollars as a text such as "0.50", not {self.max_cost_usd!r}')
         if self.max_cost_usd is not None:
             try:
                 cost = Decimal(self.max_cost_usd)
@@ -56,11 +58,13 @@ class Agent:
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
             raise ValueError(f"agent name {self.name!r}: use lower case letters, digits, - and _, at most 64")
+        if not isinstance(self.budget, Budget):
+            raise ValueError(f"agent {self.name}: budget takes a Budget(…), not {self.budget!r}")
         if self.max_output_tokens < 1:
             raise ValueError(f"agent {self.name}: max_output_tokens must be at least 1")
         strange = [tool for tool in self.tools if not isinstance(tool, Tool)]
         if strange:
-            raise ValueError(f"agent {self.name}: {strange[0]!r} is not a tool; decorate it with @tool(effect=…)")
+            raise ValueError(f"agent {self.name}: {_named(strange[0])} is not a tool; decorate it with @tool(effect=…)")
         names = [tool.name for tool in self.tools]
         if len(set(names)) < len(names):
             raise ValueError(f"agent {self.name} has two tools of the same name")
@@ -99,3 +103,7 @@ class Agent:
                 "max_seconds": budget.max_seconds,
             },
         )
+
+
+def _named(thing: object) -> str:
+    return str(getattr(thing, "__name__", repr(thing)))

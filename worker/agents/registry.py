@@ -3,6 +3,7 @@
 import importlib
 import traceback
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from shared.errors import SettingsError
 from shared.sections import Chain
@@ -19,7 +20,9 @@ def load(modules: Iterable[str], chains: Mapping[str, Chain]) -> dict[str, Agent
         try:
             module = importlib.import_module(name)
         except (Exception, SystemExit) as error:
-            mistakes.append(f"worker.agents: {name} cannot be imported: {type(error).__name__}: {error}{_where(error)}")
+            mistakes.append(
+                f"worker.agents: {name} cannot be imported: {type(error).__name__}: {error}{_where(name, error)}"
+            )
             continue
         agents = [value for value in vars(module).values() if isinstance(value, Agent)]
         if not agents:
@@ -34,7 +37,10 @@ def load(modules: Iterable[str], chains: Mapping[str, Chain]) -> dict[str, Agent
     return found
 
 
-def _where(error: BaseException) -> str:
-    """The line of the module that failed; nothing when the module itself was not found."""
-    lines = [line for line in traceback.extract_tb(error.__traceback__) if "importlib" not in line.filename]
-    return f" ({lines[-1].filename}:{lines[-1].lineno})" if lines[1:] else ""
+def _where(name: str, error: BaseException) -> str:
+    """The last line of the author's own module; for a module that is not there, where it was looked for."""
+    if isinstance(error, ModuleNotFoundError) and error.name and name.startswith(error.name):
+        return f" (looked for in {Path.cwd()} and in what is installed)"
+    own = name.replace(".", "/")
+    lines = [line for line in traceback.extract_tb(error.__traceback__) if own in line.filename]
+    return f" ({lines[-1].filename}:{lines[-1].lineno})" if lines else ""

@@ -69,7 +69,9 @@ def _bounded(number: float) -> float:
 @tool(effect="idempotent")
 async def write_note(title: str, text: str, context: ToolContext) -> str:
     """Keep a note under a title, over an earlier one of the same title."""
-    kept = await context.notes.write(title[:200], text[:10_000])
+    if len(title) > 200 or len(text) > 10_000:
+        raise ValueError("a title may have 200 characters, a text 10,000")
+    kept = await context.notes.write(title, text)
     return f"Noted under {title!r}." if kept else "There are too many notes; write over an old one."
 
 

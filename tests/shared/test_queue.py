@@ -1,0 +1,134 @@
+"""The queue's order and its leases: what comes back goes to its old place, and an outage is no death."""
+
+from shared import ids, keys
+from shared.job import JobSpec, Priority, Status, WaitReason
+from shared.queue import Accepted, Conclusion, Event, Queue
+from shared.redis_client import Redis
+from tests.waiting import until
+
+LEASE_MS = 60_000
+
+
+async def submitted(queue: Queue, priority: Priority = Priority.STANDARD) -> str:
+    job_id = ids.new_job_id()
+    spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default", priority=priority)
+    assert isinstance(await queue.submit(job_id, spec, max_depth=100), Accepted)
+    return job_id
+
+
+async def claimed(queue: Queue, owner: str, count: int = 1) -> list[str]:
+    return [job.id for job in (await queue.claim(owner, lease_ms=LEASE_MS, count=count, suspects=1)).jobs]
+
+
+async def let_lapse(redis: Redis, *job_ids: str) -> None:
+    """What the end of a lease does to the store."""
+    for job_id in job_ids:
+        await redis.zadd(keys.ARQ_QUEUE, {job_id: 1})
+        await redis.zadd(keys.RETURNING, {job_id: 1})
+        await redis.delete(keys.ARQ_IN_PROGRESS + job_id)
+
+
+def queue_of(redis: Redis) -> Queue:
+    return Queue(redis, retention_ms=60_000)
+
+
+async def test_priorities_are_a_head_start(redis: Redis) -> None:
+    queue = queue_of(redis)
+    low, standard, high = [await submitted(queue, Priority(name)) for name in ("low", "standard", "high")]
+
+    assert await claimed(queue, "a", 3) == [high, standard, low]
+
+
+async def test_a_job_whose_worker_died_goes_before_newer_ones(redis: Redis) -> None:
+    queue = queue_of(redis)
+    old = await submitted(queue)
+    assert await claimed(queue, "a") == [old]
+    newer = [await submitted(queue) for _ in range(3)]
+    await redis.zadd(keys.ARQ_QUEUE, {old: 10**12})  # its lease ends just now, by the clock of the store
+    await redis.zadd(keys.RETURNING, {old: 10**12})
+    await redis.delete(keys.ARQ_IN_PROGRESS + old)
+
+    assert await claimed(queue, "b", 4) == [old, *newer]
+
+
+async def test_a_parked_job_goes_before_newer_ones_when_it_is_due(redis: Redis) -> None:
+    queue = queue_of(redis)
+    old = await submitted(queue)
+    await claimed(queue, "a")
+    newer = await submitted(queue)
+    await queue.release("a", old, WaitReason.PROVIDER_OUTAGE, delay_ms=20)
+
+    async def due() -> bool:
+        seconds, micros = await redis.time()
+        return bool(await redis.zscore(keys.RETURNING, old) <= seconds * 1000 + micros / 1000)
+
+    await until(due)
+    assert await claimed(queue, "b", 2) == [old, newer]
+
+
+async def test_after_an_outage_living_workers_keep_their_jobs(redis: Redis) -> None:
+    queue = queue_of(redis)
+    held = [await submitted(queue) for _ in range(5)]
+    await claimed(queue, "a", 5)
+    await let_lapse(redis, *held)
+    await redis.set(keys.ALIVE, "1")  # nobody has claimed or renewed for as long as the outage took
+
+    assert await claimed(queue, "b", 5) == []
+    renewal = await queue.renew("a", held, lease_ms=LEASE_MS)
+    assert renewal.lost == []
+
+
+async def test_a_death_is_counted_once_and_the_next_owner_is_fenced_in(redis: Redis) -> None:
+    queue = queue_of(redis)
+    job_id = await submitted(queue)
+    await claimed(queue, "a")
+    await let_lapse(redis, job_id)
+
+    (job,) = (await queue.claim("b", lease_ms=LEASE_MS, count=1, suspects=1)).jobs
+
+    assert (job.crashes, job.attempt) == (1, 2)
+    assert (await queue.renew("a", [job_id], lease_ms=LEASE_MS)).lost == [job_id]
+
+
+async def test_suspects_are_taken_one_at_a_time(redis: Redis) -> None:
+    queue = queue_of(redis)
+    jobs = [await submitted(queue) for _ in range(3)]
+    for owner in ("a", "b"):
+        taken = await claimed(queue, owner, 3)
+        assert sorted(taken) == sorted(jobs), "one death makes no suspect"
+        await let_lapse(redis, *jobs)
+
+    assert len(await claimed(queue, "c", 3)) == 1
+    claim = await queue.claim("c", lease_ms=LEASE_MS, count=3, suspects=0)
+    assert claim.jobs == []
+
+
+async def test_a_submit_whose_answer_was_lost_can_be_repeated(redis: Redis) -> None:
+    queue, job_id = queue_of(redis), ids.new_job_id()
+    spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
+    answers = [await queue.submit(job_id, spec, max_depth=1) for _ in range(2)]
+
+    assert all(isinstance(answer, Accepted) for answer in answers)
+    assert await redis.zcard(keys.ARQ_QUEUE) == 1
+
+
+async def test_the_list_of_a_tenant_does_not_outgrow_its_jobs(redis: Redis) -> None:
+    queue = queue_of(redis)
+    for _ in range(10):
+        job_id = await submitted(queue)
+        await claimed(queue, "a")
+        assert await queue.finish("a", job_id, Conclusion(Event.SUCCEED, output="x")) == Status.SUCCEEDED
+        await redis.delete(keys.job(job_id))  # its retention is over
+
+    assert await redis.zcard(keys.tenant_jobs("default")) <= 2
+
+
+async def test_parks_count_only_outages_and_start_anew_when_the_provider_answers(redis: Redis) -> None:
+    queue = queue_of(redis)
+    job_id = await submitted(queue)
+    for reason in (WaitReason.CAPACITY, WaitReason.PROVIDER_OUTAGE, WaitReason.RATE_LIMIT):
+        await claimed(queue, "a")
+        await queue.release("a", job_id, reason)
+
+    (job,) = (await queue.claim("a", lease_ms=LEASE_MS, count=1, suspects=1)).jobs
+    assert job.parks == 2
