@@ -20,7 +20,7 @@ from shared.settings import Settings, load
 
 _DATA = Path(__file__).resolve().parent.parent / "data"
 _WATCH_SECONDS = 0.5
-_SHOWN_EVENTS = ("job_finished", "job_parked", "draining")
+_SHOWN_EVENTS = ("job_finished", "job_released", "draining")
 _EXAMPLE = {"agent": "researcher", "input": "What is 17 * 23, and what time is it?"}
 
 

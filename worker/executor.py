@@ -194,7 +194,7 @@ class Executor:
                 lambda: self._queue.release(self._owner, job.id, verdict.reason, delay_ms=delay_ms)
             )
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
-            logger.info("job_released", reason=verdict.reason, delay_seconds=verdict.delay_seconds, status=status)
+            logger.info("job_released", reason=verdict.reason, seconds=round(verdict.delay_seconds, 1), status=status)
         else:
             status = await until_reachable(lambda: self._queue.finish(self._owner, job.id, verdict))
             metrics.FINISHED.labels(job.spec.agent, status).inc()
