@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared import backoff, ids, keys, log
-from shared.errors import RequestTooLarge
+from shared.errors import RequestTooLarge, StoreUnavailable
 from shared.redis_client import Redis, until_reachable
 from shared.scripts import script
 
@@ -110,6 +110,7 @@ class Gate:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._in_flight: dict[str, set[str]] = {}
+        self._late: set[asyncio.Task[None]] = set()
 
     async def reserve(self, pool: Pool, call: Call) -> Reservation:
         """Books a call; waits only while as many calls are in flight as allowed. Raises RequestTooLarge.
@@ -146,11 +147,15 @@ class Gate:
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
         """Ends a booked call: frees its place, corrects the budget by what was used, learns from it.
 
-        Never raises: an answer that was paid for must not be lost to the books. Without Redis it stays booked.
+        Never raises: an answer that was paid for must not be lost to the books. Without Redis it is done later.
         """
         self._in_flight.get(reservation.pool.name, set()).discard(reservation.id)
         try:
             await self._settle(reservation, spent)
+        except StoreUnavailable:
+            late = asyncio.create_task(until_reachable(lambda: self._settle(reservation, spent)))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
         except Exception as error:
             logger.warning("gate_not_settled", pool=reservation.pool.name, error=f"{type(error).__name__}: {error}")
 

@@ -1,14 +1,14 @@
 """Notes an agent keeps for itself, by title: in its session if it has one, else in its job."""
 
 from shared import keys
-from shared.redis_client import Redis, reachable
+from shared.redis_client import Redis, reachable, until_reachable
 
 MAX_NOTES = 100
 _LONGEST_JOB_SECONDS = 30 * 86_400
 
 
 class Scratchpad:
-    """All methods raise StoreUnavailable when Redis is away."""
+    """A tool that takes notes waits for a Redis that is away, as long as its own time-out lets it."""
 
     def __init__(self, redis: Redis, *, tenant: str, session_id: str | None, job_id: str, idle_seconds: int) -> None:
         self._redis = redis
@@ -17,6 +17,13 @@ class Scratchpad:
 
     async def write(self, title: str, text: str) -> bool:
         """Keeps a note, over one of the same title. False when there are too many."""
+        return await until_reachable(lambda: self._write(title, text))
+
+    async def read(self) -> dict[str, str]:
+        """All notes by title; reading is a use of the session, too."""
+        return await until_reachable(self._read)
+
+    async def _write(self, title: str, text: str) -> bool:
         async with reachable():
             if await self._redis.hlen(self._key) >= MAX_NOTES and not await self._redis.hexists(self._key, title):
                 return False
@@ -26,8 +33,7 @@ class Scratchpad:
                 await pipe.execute()
         return True
 
-    async def read(self) -> dict[str, str]:
-        """All notes by title; reading is a use of the session, too."""
+    async def _read(self) -> dict[str, str]:
         async with reachable(), self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(self._key)
             pipe.expire(self._key, self._lifetime)

@@ -30,6 +30,10 @@ class ModelRecord:
     milliseconds: int
 
     @property
+    def text(self) -> str:
+        return "".join(block["text"] for block in self.content if block["type"] == "text")
+
+    @property
     def calls_tools(self) -> bool:
         """A turn that ended for any other reason than its tool calls may hold one that was cut off in the middle."""
         return self.stop_reason == "tool_use" and any(block["type"] == "tool_use" for block in self.content)
@@ -120,10 +124,8 @@ class Transcript:
     def text(self) -> str:
         """What the model said last, text blocks only; of an unfinished job that is its partial output."""
         for record in reversed(self._records):
-            if isinstance(record, ModelRecord):
-                said = "".join(block["text"] for block in record.content if block["type"] == "text")
-                if said:
-                    return said
+            if isinstance(record, ModelRecord) and record.text:
+                return record.text
         return ""
 
     def unanswered(self) -> list[ToolCall]:

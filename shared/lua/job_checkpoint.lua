@@ -1,10 +1,11 @@
 -- job_checkpoint: appends one record to a job's journal and adds what it cost, if the job is still this worker's.
 -- Safe to repeat after a lost answer: a record that is there already is not appended again.
 -- KEYS leases turns
--- ARGV id owner index record counters served
+-- ARGV id owner index record counters served said
 --   index      how many records the worker believes are there
 --   counters   JSON object, what to add to the job's usage
 --   served     the model that served a model record, or ''
+--   said       its text, which is the job's partial output, or ''
 -- RETURNS 'ok', or 'lost' when the job or its journal is not as this worker knows it
 
 if redis.call('HGET', leases, id) ~= owner then return 'lost' end
@@ -14,6 +15,7 @@ if length ~= tonumber(index) then return 'lost' end
 
 redis.call('RPUSH', turns, record)
 for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', JOB .. id, name, string.format('%.0f', more)) end
+if said ~= '' then redis.call('HSET', JOB .. id, 'said', said) end
 if served ~= '' then
   redis.call('HSET', JOB .. id, 'served', served)
   redis.call('HDEL', JOB .. id, 'parks')             -- the provider answers: the next outage starts anew

@@ -9,17 +9,10 @@
 --         A job whose lease this owner itself let lapse comes too, with a new lease: it may be running there still.
 --         After a lost answer what it held comes so, too, when its lease has lapsed.
 
-local OUTAGE_MS = math.max(3000, lease_ms / 2)
 local free, leftover = tonumber(count), tonumber(suspects)
 local taken, looked = {-1, now}, 0
 
--- Nobody renewed anything for a while: it was Redis that was away. Its workers live, so their leases do.
-local alive = redis.call('GET', ALIVE)
-redis.call('SET', ALIVE, now, 'PX', 86400000)
-if alive and now - alive > OUTAGE_MS then
-  local held = redis.call('HGETALL', leases)
-  for i = 1, #held, 2 do lease(held[i], queue, leases, held[i + 1], lease_ms) end
-end
+sign_of_life(queue, leases, lease_ms)
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', RETURNING, '-inf', now, 'LIMIT', 0, 1000)) do
   local place = redis.call('HGET', JOB .. id, 'place')

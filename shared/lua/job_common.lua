@@ -2,7 +2,7 @@
 -- shared/keys.py (JOB, TURNS, ARQ_…, RETURNING, …) and from shared/job.py (NEXT, FINISHED, SUSPECT_CRASHES).
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, announce, transition, lease, wake_one, waiting, drain_rate, retire
+-- RETURNS nothing: it defines now, announce, transition, lease, sign_of_life, wake_one, waiting, drain_rate, retire
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)  -- ms; a worker's own clock is never asked
@@ -28,6 +28,17 @@ local function lease(id, queue, leases, owner, lease_ms)
   redis.call('ZADD', RETURNING, now + lease_ms, id)
   redis.call('HSET', leases, id, owner)
   redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
+end
+
+-- Every claim and renewal is a sign of life of the fleet. Where none came for a while it was Redis that was away: the
+-- workers live, so their leases do, and nobody's jobs are taken for a dead worker's.
+local function sign_of_life(queue, leases, lease_ms)
+  local alive = redis.call('GET', ALIVE)
+  redis.call('SET', ALIVE, now, 'PX', 86400000)
+  if alive and now - alive > math.max(3000, lease_ms / 2) then
+    local held = redis.call('HGETALL', leases)
+    for i = 1, #held, 2 do lease(held[i], queue, leases, held[i + 1], lease_ms) end
+  end
 end
 
 -- Leaves one token for one idle worker; more would only wake workers for nothing.
@@ -60,6 +71,10 @@ local function retire(id, queue, leases, drain, retention_ms)
   redis.call('DEL', ARQ_IN_PROGRESS .. id, ARQ_RETRY .. id)
   redis.call('HSET', job, 'finished_ms', now)
   redis.call('HDEL', job, 'wait_reason', 'next_attempt_ms')
+
+  local said = redis.call('HGET', job, 'said')
+  if said and status == 'cancelled' then redis.call('HSETNX', job, 'output', said) end
+  redis.call('HDEL', job, 'said')
 
   if started_ms then
     local _, count = drain_rate(drain)

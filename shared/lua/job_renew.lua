@@ -4,7 +4,7 @@
 --   ids   JSON list
 -- RETURNS {lost ids, cancelling ids}: jobs that are not this worker's any more, and those that are to be cancelled
 
-redis.call('SET', ALIVE, now, 'PX', 86400000)
+sign_of_life(queue, leases, lease_ms)
 local lost, cancelling = {}, {}
 for _, id in ipairs(cjson.decode(ids)) do
   if redis.call('HGET', leases, id) == owner then

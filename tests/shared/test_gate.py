@@ -5,10 +5,11 @@ import itertools
 
 import pytest
 
+from local.redis_server import RedisServer
 from shared import clock, keys
 from shared.errors import RequestTooLarge
 from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent, Used
-from shared.redis_client import Redis
+from shared.redis_client import Redis, connect
 from tests.waiting import until
 
 POOL = Pool("sonnet", Limits(requests=600, input=600_000, output=60_000, in_flight=1000))
@@ -240,3 +241,20 @@ async def test_nothing_flows_in_while_the_provider_asks_everybody_to_stay_away(r
     again = await gate.reserve(slow, SMALL)
     assert again.wait == pytest.approx(30, abs=1), "the pause, and what was waiting before it comes after it"
     assert await gate._still_to_wait(rest[-1]) > 29
+
+
+async def test_a_call_that_ends_while_redis_is_away_gives_its_place_back_after() -> None:
+    with RedisServer() as server:
+        redis = connect(server.url)
+        gate = Gate(redis)
+        booked = await gate.reserve(POOL, SMALL)
+        await asyncio.to_thread(server.pause)
+        ending = asyncio.create_task(gate.settle(booked, Spent(Used(1))))
+        await asyncio.wait([ending], timeout=10)
+        await asyncio.to_thread(server.resume)
+
+        async def free() -> bool:
+            return await redis.zcard(keys.gate_calls("sonnet")) == 0
+
+        await until(free)
+        await redis.aclose(close_connection_pool=True)

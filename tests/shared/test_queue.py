@@ -1,9 +1,12 @@
 """The queue's order and its leases: what comes back goes to its old place, and an outage is no death."""
 
 from shared import ids, keys
+from shared.checkpoints import Checkpoints
 from shared.job import JobSpec, Priority, Status, WaitReason
 from shared.queue import Accepted, Conclusion, Event, Queue
 from shared.redis_client import Redis
+from shared.turn import ModelRecord
+from shared.usage import Usage
 from tests.waiting import until
 
 LEASE_MS = 60_000
@@ -76,6 +79,32 @@ async def test_after_an_outage_living_workers_keep_their_jobs(redis: Redis) -> N
     assert await claimed(queue, "b", 5) == []
     renewal = await queue.renew("a", held, lease_ms=LEASE_MS)
     assert renewal.lost == []
+
+
+async def test_after_an_outage_it_does_not_matter_who_comes_first(redis: Redis) -> None:
+    queue = queue_of(redis)
+    jobs = [await submitted(queue) for _ in range(4)]
+    of_a, of_b = await claimed(queue, "a", 2), await claimed(queue, "b", 2)
+    await let_lapse(redis, *jobs)
+    await redis.set(keys.ALIVE, "1")
+
+    await queue.renew("a", of_a, lease_ms=LEASE_MS)  # A is back before B
+
+    assert await claimed(queue, "c", 4) == []
+    assert (await queue.renew("b", of_b, lease_ms=LEASE_MS)).lost == []
+
+
+async def test_a_job_cancelled_while_it_waits_keeps_what_it_had_said(redis: Redis) -> None:
+    queue = queue_of(redis)
+    job_id = await submitted(queue)
+    await claimed(queue, "a")
+    said = ModelRecord(1, [{"type": "text", "text": "so far"}], "tool_use", Usage(), "t", "m", None, 1)
+    await Checkpoints(redis).append("a", job_id, 0, said)
+    await queue.release("a", job_id, WaitReason.CAPACITY)
+
+    assert await queue.cancel(job_id) == Status.CANCELLED
+
+    assert await redis.hget(keys.job(job_id), "output") == "so far"
 
 
 async def test_a_death_is_counted_once_and_the_next_owner_is_fenced_in(redis: Redis) -> None:
