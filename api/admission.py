@@ -84,11 +84,11 @@ class Admission:
 
     def _full(self, answer: QueueFull) -> Problem:
         seconds = retry_after(answer.waiting, answer.drain_rate)
-        long = f"a new job would wait for more than {self._settings.max_wait_seconds:g} seconds"
+        long = f"A new job would wait for more than {self._settings.max_wait_seconds:g} seconds"
         reason = long if answer.because is FullBecause.WAIT else f"{answer.waiting} jobs are waiting already"
         return Problem(
             Code.QUEUE_FULL,
-            f"{reason[0].upper()}{reason[1:]}; try again in {seconds} seconds.",
+            f"{reason}; try again in {seconds} seconds.",
             headers={"Retry-After": str(seconds)} | self.rate_limit_headers(answer.waiting, seconds),
         )
 

@@ -26,18 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load("api")
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if options.check:
-        print("settings are good")
-        return 0
-    log.configure()
-    for name in without_effect(settings):
-        logger.warning("setting_without_effect", setting=name)
-    try:
+        if options.check:
+            print("settings are good")
+            return 0
+        log.configure()
+        for name in without_effect(settings):
+            logger.warning("setting_without_effect", setting=name)
         return uvloop.run(run(settings))
-    except SettingsError as error:  # only the start can tell that a port is taken
+    except SettingsError as error:  # that a port is taken, only the start can tell
         print(error, file=sys.stderr)
         return 2
 

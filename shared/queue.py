@@ -108,7 +108,7 @@ class Queue:
         fingerprint: str = "",
     ) -> Accepted | Replayed | KeyConflict | QueueFull:
         """Accepts the job, or says why not; after `Accepted` it is not lost."""
-        blob = serialize_job(JOB_FUNCTION, (job_id,), {}, None, _id_time(job_id), serializer=_json_bytes)
+        blob = serialize_job(JOB_FUNCTION, (job_id,), {}, None, _id_time(job_id), serializer=json_bytes)
         answer = await script("job_submit")(
             self._redis,
             _QUEUE_KEYS
@@ -221,7 +221,8 @@ def _readable(job_id: str, flat: list[str]) -> Job | None:
         return None
 
 
-def _json_bytes(fields: dict[str, Any]) -> bytes:
+def json_bytes(fields: dict[str, Any]) -> bytes:
+    """arq's serializer here, in place of its pickle."""
     return json.dumps(fields, separators=(",", ":")).encode()
 
 

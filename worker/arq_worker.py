@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 
 from shared import backoff, clock, keys, log, metrics
 from shared.job import Job
-from shared.queue import JOB_FUNCTION, Queue
+from shared.queue import JOB_FUNCTION, Queue, json_bytes
 from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 from worker.attempt import Interruption
 from worker.executor import Executor
@@ -54,7 +54,7 @@ class LeaseWorker(Worker):
             max_jobs=slots,
             poll_delay=0,
             health_check_interval=_HEALTH_SECONDS,
-            job_serializer=_to_json,
+            job_serializer=json_bytes,
             job_deserializer=json.loads,
         )
         self._redis = redis
@@ -158,7 +158,3 @@ class LeaseWorker(Worker):
 async def _never(ctx: dict[Any, Any], *args: Any, **kwargs: Any) -> None:
     """arq wants a function by the job's name; jobs are run by the executor."""
     raise NotImplementedError
-
-
-def _to_json(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, separators=(",", ":")).encode()

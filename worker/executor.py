@@ -46,7 +46,6 @@ class Running:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.since = clock.monotonic()
-        self.transcript = Transcript(job.spec.input, [])
         self.interruption: Interruption | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -151,11 +150,11 @@ class Executor:
             return await self._without_agent(job)
         attempt = self._attempt(running, agent, now_ms)
         try:
-            running.transcript = await attempt.load()
+            transcript = await attempt.load()
         except (KeyError, TypeError, ValueError):
             logger.exception("journal_unreadable", effect="left for a worker of the version that wrote it")
             return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
-        return await _try(agent, running.transcript, attempt)
+        return await _try(agent, transcript, attempt)
 
     async def _without_agent(self, job: Job) -> Verdict:
         """In a fleet of two kinds another worker may run this agent, or in a deploy soon; else it cannot be run."""
@@ -229,7 +228,7 @@ def _interrupted(running: Running) -> Verdict:
         task.uncancel()
     match running.interruption:
         case Interruption.CANCEL:
-            return Conclusion(Event.CONFIRM_CANCEL, output=running.transcript.text)
+            return Conclusion(Event.CONFIRM_CANCEL)
         case Interruption.DRAIN:
             return Release(WaitReason.CAPACITY)
         case _:

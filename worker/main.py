@@ -36,18 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load("worker")
         agents = registry.load(settings.worker.agents, settings.chains)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    if options.check:
-        print(f"settings are good; agents: {', '.join(agents)}")
-        return 0
-    log.configure()
-    for name in without_effect(settings):
-        logger.warning("setting_without_effect", setting=name)
-    try:
+        if options.check:
+            print(f"settings are good; agents: {', '.join(agents)}")
+            return 0
+        log.configure()
+        for name in without_effect(settings):
+            logger.warning("setting_without_effect", setting=name)
         return uvloop.run(run(settings, agents))
-    except SettingsError as error:  # only the start can tell that a port is taken
+    except SettingsError as error:  # that a port is taken, only the start can tell
         print(error, file=sys.stderr)
         return 2
 

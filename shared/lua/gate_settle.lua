@@ -12,14 +12,14 @@
 local seen = cjson.decode(observed)
 local pool = open_pool(state, cjson.decode(limits))
 local booked = redis.call('HGET', bookings, id)
+local need = booked and cjson.decode(booked).need
+local usage = used ~= '' and cjson.decode(used)
 local held = redis.call('ZREM', calls, id)
 redis.call('HDEL', bookings, id)
 
 for _, name in ipairs(DIMENSIONS) do
   local bucket = pool[name]
-  if booked and used ~= '' then
-    bucket.flow = bucket.flow + cjson.decode(booked).need[name] - cjson.decode(used)[name]
-  end
+  if need and usage then bucket.flow = bucket.flow + need[name] - usage[name] end
   local limit = seen.limit[name]
   if limit and limit >= 1 then redis.call('HSET', state, 'limit_' .. name, limit) end
   local most = math.min(bucket.capacity, seen.remaining[name] or bucket.capacity)
@@ -34,9 +34,9 @@ local function learn(field, value)
   local before = tonumber(redis.call('HGET', estimates, field) or value)
   redis.call('HSET', estimates, field, string.format('%.6f', before + 0.2 * (value - before)))
 end
-if tonumber(characters) > 0 and booked then
+if tonumber(characters) > 0 and need then
   learn(agent .. ':tokens_per_character', seen.prompt / characters)
-  learn(agent .. ':output', cjson.decode(used).output)
+  learn(agent .. ':output', usage.output)
   redis.call('PEXPIRE', estimates, DAY_MS)
 end
 return held
