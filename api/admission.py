@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,11 +14,12 @@ from api.problems import Code, FieldError, Problem, invalid
 from api.schemas import JobRequest
 from shared import backoff, ids, metrics
 from shared.catalogue import AgentEntry
-from shared.inspector import QueueState, Sighting
+from shared.inspector import Sighting
 from shared.job import Budget, Job, JobSpec, Priority
-from shared.queue import Accepted, FullBecause, KeyConflict, Queue, QueueFull, Replayed
-from shared.sections import QueueSettings
-from shared.usage import NANO
+from shared.pace import Pace, Place
+from shared.queue import Queue
+from shared.sections import QueueSettings, Tenant
+from shared.submission import Accepted, Caps, FullBecause, KeyConflict, QueueFull, Replayed
 
 _KEY = re.compile(r"[A-Za-z0-9_.:-]{1,255}\Z")
 _UNKNOWN_RATE_SECONDS = 30.0
@@ -38,10 +40,14 @@ class Repeated:
 
 
 class Admission:
-    def __init__(self, queue: Queue, directory: AgentDirectory, settings: QueueSettings) -> None:
+    def __init__(
+        self, queue: Queue, directory: AgentDirectory, settings: QueueSettings, tenants: Mapping[str, Tenant]
+    ) -> None:
         self._queue = queue
         self._directory = directory
         self._settings = settings
+        self._caps = {name: _caps(settings, tenant) for name, tenant in tenants.items()}
+        self._usual_caps = _caps(settings, Tenant())
 
     async def submit(
         self,
@@ -61,16 +67,14 @@ class Admission:
         answer = await self._queue.submit(
             job_id,
             spec,
-            max_depth=self._settings.max_depth,
-            max_wait_seconds=self._settings.max_wait_seconds,
+            caps=self._caps.get(tenant, self._usual_caps),
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(body),
         )
         metrics.SUBMITS.labels(agent.name, type(answer).__name__.lower()).inc()
         match answer:
             case Accepted():
-                queue = QueueState(answer.waiting, 0, answer.drain_rate, answer.created_ms)
-                return Admitted(Sighting(Job.new(job_id, spec, answer.created_ms), answer.ahead, queue))
+                return Admitted(_sighting(job_id, spec, answer))
             case Replayed():
                 return Repeated(answer.job_id)
             case KeyConflict():
@@ -83,13 +87,20 @@ class Admission:
                 raise self._full(answer)
 
     def _full(self, answer: QueueFull) -> Problem:
-        seconds = retry_after(answer.waiting, answer.drain_rate)
-        long = f"A new job would wait for more than {self._settings.max_wait_seconds:g} seconds"
-        reason = long if answer.because is FullBecause.WAIT else f"{answer.waiting} jobs are waiting already"
+        code, ahead = Code.QUEUE_FULL, answer.pace.waiting
+        match answer.because:
+            case FullBecause.DEPTH:
+                reason = f"{ahead} jobs are waiting already"
+            case FullBecause.WAIT:
+                reason = f"A new job would wait for more than {self._settings.max_wait_seconds:g} seconds"
+            case FullBecause.TENANT:
+                code, ahead = Code.TENANT_QUOTA, answer.waiting
+                reason = f"{ahead} jobs of yours are waiting already, which is as many as you may have"
+        seconds = retry_after(ahead, answer.pace)
         return Problem(
-            Code.QUEUE_FULL,
+            code,
             f"{reason}; try again in {seconds} seconds.",
-            headers={"Retry-After": str(seconds)} | self.rate_limit_headers(answer.waiting, seconds),
+            headers={"Retry-After": str(seconds)} | self.rate_limit_headers(answer.pace.waiting, seconds),
         )
 
     def rate_limit_headers(self, waiting: int, seconds: int) -> dict[str, str]:
@@ -101,9 +112,10 @@ class Admission:
         }
 
 
-def retry_after(ahead: int, drain_rate: float) -> int:
+def retry_after(ahead: int, pace: Pace) -> int:
     """Seconds until what is ahead has drained at the measured rate, jittered so that not all return at once: 1–300."""
-    seconds = ahead / drain_rate if drain_rate > 0 else _UNKNOWN_RATE_SECONDS
+    wait = pace.wait_seconds(ahead)
+    seconds = _UNKNOWN_RATE_SECONDS if wait is None else wait
     return max(1, min(300, math.ceil(backoff.spread(min(seconds, 300)))))
 
 
@@ -118,7 +130,30 @@ def _spec(request: JobRequest, body: Any, agent: AgentEntry, tenant: str, tracep
         session_id=request.session_id,
         metadata=request.metadata,
         traceparent=traceparent,
+        schedule=request.schedule(),
     )
+
+
+def _caps(settings: QueueSettings, tenant: Tenant) -> Caps:
+    return Caps(
+        max_depth=settings.max_depth,
+        max_wait_seconds=settings.max_wait_seconds,
+        max_waiting=tenant.max_waiting or 0,
+        max_running=tenant.max_running or 0,
+        weight=tenant.weight,
+    )
+
+
+def _sighting(job_id: str, spec: JobSpec, answer: Accepted) -> Sighting:
+    """The job as it was the moment it was written down, without reading it again."""
+    job = Job.new(
+        job_id,
+        spec,
+        answer.pace.now_ms,
+        next_attempt_ms=answer.next_attempt_ms,
+        expires_ms=answer.expires_ms,
+    )
+    return Sighting(job, Place(answer.ahead), answer.pace)
 
 
 def _budget(request: JobRequest, agent: AgentEntry) -> Budget:
@@ -131,13 +166,7 @@ def _budget(request: JobRequest, agent: AgentEntry) -> Budget:
         limits[name] = limit if wish is None else wish
     if errors:
         raise invalid(*errors)
-    cost = limits["max_cost_usd"]
-    return Budget(
-        max_turns=limits["max_turns"],
-        max_tokens=limits["max_tokens"],
-        max_cost_nano=None if cost is None else int(Decimal(cost) * NANO),
-        max_seconds=limits["max_seconds"],
-    )
+    return Budget.of(limits)
 
 
 def _fingerprint(body: Any) -> str:

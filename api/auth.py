@@ -5,9 +5,8 @@ import hmac
 from collections.abc import Mapping
 
 from api.problems import Code, Problem
+from shared.keys import DEFAULT_TENANT
 from shared.sections import Tenant
-
-DEFAULT_TENANT = "default"
 
 
 class Authenticator:

@@ -27,7 +27,7 @@ class Parts:
         self.queue = Queue(self.redis, retention_ms=self.settings.queue.retention_seconds * 1000)
         self.inspector = Inspector(self.redis)
         self.directory = AgentDirectory(Catalogue(self.redis))
-        self.admission = Admission(self.queue, self.directory, self.settings.queue)
+        self.admission = Admission(self.queue, self.directory, self.settings.queue, self.settings.tenants)
         self.authenticator = Authenticator(self.settings.tenants)
 
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from shared.clock import rfc3339
-from shared.inspector import QueueState, Sighting
+from shared.inspector import Sighting
 from shared.job import Job
 from shared.usage import dollars
 
@@ -23,7 +23,8 @@ def job_resource(sighting: Sighting) -> dict[str, Any]:
         "started_at": rfc3339(job.started_ms),
         "finished_at": rfc3339(job.finished_ms),
         "next_attempt_at": rfc3339(job.next_attempt_ms),
-        "expires_at": None,
+        "expires_at": rfc3339(job.expires_ms),
+        "deadline_at": rfc3339(spec.schedule.deadline_ms),
         "priority": spec.priority,
         "session_id": spec.session_id,
         "input": spec.input,
@@ -54,15 +55,18 @@ def etag(job: Job) -> str:
 
 def seconds_until_worth_asking(sighting: Sighting) -> int:
     """A `Retry-After` for somebody who polls: when the job may have started, 1 to 60."""
-    wait = wait_seconds(sighting.ahead or 0, sighting.queue)
-    return max(1, min(60, math.ceil(wait or 1)))
+    start_ms = _start_ms(sighting)
+    wait = 1 if start_ms is None else (start_ms - sighting.pace.now_ms) / 1000
+    return max(1, min(60, math.ceil(wait)))
 
 
-def wait_seconds(ahead: int, queue: QueueState) -> float | None:
-    """How long it takes to drain `ahead` jobs at the measured rate; None while nothing is known of that."""
-    if ahead == 0:
-        return 0.0
-    return ahead / queue.drain_rate if queue.drain_rate > 0 else None
+def _start_ms(sighting: Sighting) -> int | None:
+    """When a waiting job is likely to start; None for one that does not wait, or while nothing is known of that."""
+    place, pace = sighting.place, sighting.pace
+    wait = place.wait_seconds(pace) if place else None
+    if sighting.job.next_attempt_ms is not None:
+        return max(sighting.job.next_attempt_ms, pace.now_ms)
+    return None if wait is None else pace.now_ms + int(wait * 1000)
 
 
 def _error(job: Job) -> dict[str, Any] | None:
@@ -73,12 +77,10 @@ def _error(job: Job) -> dict[str, Any] | None:
 
 
 def _place(sighting: Sighting) -> dict[str, Any] | None:
-    if sighting.ahead is None:
+    if sighting.place is None:
         return None
-    wait = wait_seconds(sighting.ahead, sighting.queue)
-    start = None if wait is None else rfc3339(sighting.queue.now_ms + int(wait * 1000))
     return {
-        "position": sighting.ahead + 1,
-        "depth": sighting.queue.waiting,
-        "estimated_start_at": rfc3339(sighting.job.next_attempt_ms) or start,
+        "position": sighting.place.ahead + 1,
+        "depth": sighting.pace.waiting,
+        "estimated_start_at": rfc3339(_start_ms(sighting)),
     }

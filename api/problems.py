@@ -24,6 +24,7 @@ class Code(StrEnum):
     UNKNOWN_AGENT = "unknown_agent"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     QUEUE_FULL = "queue_full"
+    TENANT_QUOTA = "tenant_quota"
     STORE_UNAVAILABLE = "store_unavailable"
     DRAINING = "draining"
     NO_WORKER_YET = "no_worker_yet"
@@ -45,6 +46,7 @@ _STATUS = {
     Code.UNKNOWN_AGENT: 422,
     Code.IDEMPOTENCY_CONFLICT: 422,
     Code.QUEUE_FULL: 429,
+    Code.TENANT_QUOTA: 429,
     Code.STORE_UNAVAILABLE: 503,
     Code.DRAINING: 503,
     Code.NO_WORKER_YET: 503,
@@ -53,6 +55,7 @@ _STATUS = {
 _RETRYABLE = {
     Code.BODY_TIMEOUT,
     Code.QUEUE_FULL,
+    Code.TENANT_QUOTA,
     Code.STORE_UNAVAILABLE,
     Code.DRAINING,
     Code.NO_WORKER_YET,

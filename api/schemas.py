@@ -1,8 +1,9 @@
 """The bodies of requests and answers, as `/docs` shows them."""
 
+import math
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -11,12 +12,16 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from api.problems import FieldError, invalid
-from shared.job import IncompleteReason, Status, WaitReason
+from shared.clock import from_rfc3339
+from shared.job import IncompleteReason, Schedule, Status, WaitReason
 
 MAX_TOKENS = 1_000_000_000
+LONGEST_SPAN_SECONDS = 31_536_000
+"""A year: how far ahead a job can be scheduled."""
 MOST_ERRORS = 100
 """Mistakes in one body that are named. A body of nothing but mistakes would keep the process busy for seconds."""
 _SESSION = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
@@ -28,6 +33,21 @@ def _dollars(text: str) -> str:
     return text
 
 
+def _moment(text: str) -> str:
+    try:
+        if from_rfc3339(text) > 0:
+            return text
+    except OverflowError:
+        pass
+    raise ValueError("must be a time after 1970, such as 2026-01-31T12:00:00Z")
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else math.ceil(seconds * 1000)
+
+
+Moment = Annotated[str, Field(max_length=40, examples=["2026-01-31T12:00:00Z"]), AfterValidator(_moment)]
+Span = Annotated[float, Field(gt=0, le=LONGEST_SPAN_SECONDS)]
 Dollars = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$", examples=["0.50"]), AfterValidator(_dollars)]
 Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
@@ -77,6 +97,31 @@ class JobRequest(_Strict):
     session_id: Annotated[str, Field(pattern=_SESSION)] | None = None
     budget: BudgetRequest = BudgetRequest()
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = {}
+    run_at: Annotated[Moment | None, Field(description="Start at this time at the earliest (RFC 3339).")] = None
+    delay_seconds: Annotated[Span | None, Field(description="Start so much later at the earliest.")] = None
+    ttl_seconds: Annotated[Span | None, Field(description="Expire when it has not started so long after now.")] = None
+    deadline_at: Annotated[
+        Moment | None,
+        Field(description="Expire when it has not started by then; stop it, with what it has, when it still runs."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.run_at is not None and self.delay_seconds is not None:
+            raise ValueError("run_at and delay_seconds cannot both be given")
+        if self.delay_seconds is not None and self.ttl_seconds is not None and self.delay_seconds >= self.ttl_seconds:
+            raise ValueError("ttl_seconds must be more than delay_seconds: both count from now")
+        if self.run_at and self.deadline_at and from_rfc3339(self.run_at) >= from_rfc3339(self.deadline_at):
+            raise ValueError("deadline_at must be after run_at")
+        return self
+
+    def schedule(self) -> Schedule:
+        return Schedule(
+            run_at_ms=from_rfc3339(self.run_at) if self.run_at else None,
+            delay_ms=_milliseconds(self.delay_seconds),
+            ttl_ms=_milliseconds(self.ttl_seconds),
+            deadline_ms=from_rfc3339(self.deadline_at) if self.deadline_at else None,
+        )
 
     @field_validator("input")
     @classmethod
@@ -187,6 +232,7 @@ class JobResource(BaseModel):
     finished_at: str | None
     next_attempt_at: str | None
     expires_at: str | None
+    deadline_at: str | None
     priority: Literal["high", "standard", "low"]
     session_id: str | None
     input: str | list[dict[str, Any]]

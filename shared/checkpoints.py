@@ -24,7 +24,7 @@ class Checkpoints:
         """Writes record number `index`, and what it cost with it. Raises LeaseLost; safe to repeat."""
         answer = await script("job_checkpoint")(
             self._redis,
-            {"leases": keys.LEASES, "turns": keys.turns(job_id)},
+            {},
             {
                 "id": job_id,
                 "owner": owner,

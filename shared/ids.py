@@ -32,6 +32,11 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.match(text) is not None
 
 
+def milliseconds(job_id: str) -> int:
+    """When a job id was made, by the clock of who made it: the first 48 bits of a UUIDv7 (RFC 9562 §5.7)."""
+    return int(job_id.removeprefix("job_").replace("-", "")[:12], 16)
+
+
 def job_id_at(milliseconds: int) -> str:
     """The smallest text that any job id made at or after this moment is not below: a bound for a range of ids."""
     digits = f"{max(0, milliseconds):012x}"

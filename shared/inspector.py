@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared import ids, keys
 from shared.job import Job, Status
+from shared.pace import Pace, Place
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
 
@@ -15,22 +16,12 @@ _CLOCK_SKEW_MS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
-class QueueState:
-    """`waiting` and `running` jobs; `drain_rate` in jobs per second, 0 when nothing has ended yet; Redis TIME."""
-
-    waiting: int
-    running: int
-    drain_rate: float
-    now_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Sighting:
-    """A job with its place in the queue: `ahead` jobs go before it, None when it does not wait."""
+    """A job with its place in the queue, None when it does not wait."""
 
     job: Job
-    ahead: int | None
-    queue: QueueState
+    place: Place | None
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +59,18 @@ class Inspector:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def queue(self) -> QueueState:
-        waiting, running, rate, now_ms = await script("job_queue_state")(
-            self._redis, {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "drain": keys.DRAIN}
-        )
-        return QueueState(waiting, running, float(rate), now_ms)
+    async def pace(self) -> Pace:
+        return Pace.read(await script("job_queue_state")(self._redis, {}))
 
     async def job(self, job_id: str, *, tenant: str) -> Sighting | None:
         """A job of this tenant; None for one there is not, another tenant's included."""
-        async with reachable(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.hgetall(keys.job(job_id))
-            pipe.zrank(keys.ARQ_QUEUE, job_id)
-            record, ahead = await pipe.execute()
+        record, ahead, running, cap, *pace = await script("job_read")(self._redis, {}, {"id": job_id})
         if not record:
             return None
-        job = Job.from_hash(job_id, record)
+        job = Job.from_hash(job_id, dict(zip(record[::2], record[1::2], strict=True)))
         if job.spec.tenant != tenant:
             return None
-        return Sighting(job, ahead if job.status == Status.QUEUED else None, await self.queue())
+        return Sighting(job, Place(ahead, running, cap or None) if ahead >= 0 else None, Pace.read(pace))
 
     async def jobs(
         self,

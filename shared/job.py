@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.stored import build
-from shared.usage import USAGE_FIELDS, Usage
+from shared.usage import USAGE_FIELDS, Usage, from_dollars
 
 
 class Status(StrEnum):
@@ -30,6 +30,7 @@ class Event(StrEnum):
     """What can happen to a job."""
 
     CLAIM = "claim"
+    LAPSE = "lapse"
     RELEASE = "release"
     AWAIT_ACTION = "await_action"
     DECIDE = "decide"
@@ -50,7 +51,7 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
         Event.EXPIRE: Status.EXPIRED,
     },
     Status.RUNNING: {
-        Event.CLAIM: Status.RUNNING,  # its worker died, the lease lapsed, another goes on
+        Event.LAPSE: Status.QUEUED,  # its worker died; another goes on
         Event.RELEASE: Status.QUEUED,
         Event.AWAIT_ACTION: Status.REQUIRES_ACTION,
         Event.CANCEL: Status.CANCELLING,
@@ -64,8 +65,8 @@ TRANSITIONS: dict[Status, dict[Event, Status]] = {
     },
     # A 202 to a cancel is a promise: whatever the work comes to in the meantime, the job ends cancelled.
     Status.CANCELLING: {
-        Event.CLAIM: Status.CANCELLING,
         Event.CANCEL: Status.CANCELLING,
+        Event.LAPSE: Status.CANCELLED,
         Event.RELEASE: Status.CANCELLED,
         Event.AWAIT_ACTION: Status.CANCELLED,
         Event.SUCCEED: Status.CANCELLED,
@@ -121,6 +122,39 @@ class Budget:
     max_cost_nano: int | None = None
     max_seconds: int | None = 3600
 
+    @classmethod
+    def of(cls, limits: Mapping[str, Any]) -> "Budget":
+        """From limits by their public names, with the money as a decimal string."""
+        cost = limits["max_cost_usd"]
+        return cls(
+            max_turns=limits["max_turns"],
+            max_tokens=limits["max_tokens"],
+            max_cost_nano=None if cost is None else from_dollars(cost),
+            max_seconds=limits["max_seconds"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job may run. Times are Redis TIME in milliseconds, spans count from the submit; None is no limit."""
+
+    run_at_ms: int | None = None
+    """It starts at this time at the earliest."""
+    delay_ms: int | None = None
+    """It starts so much later at the earliest."""
+    ttl_ms: int | None = None
+    """It expires when it has not started after so long."""
+    deadline_ms: int | None = None
+    """It expires when it has not started by this time, and is stopped with what it has when it still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A worker that died, or was silent for a whole lease, while it held the job."""
+
+    at_ms: int
+    owner: str
+
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
@@ -135,6 +169,7 @@ class JobSpec:
     session_id: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     traceparent: str | None = None
+    schedule: Schedule = Schedule()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"), ensure_ascii=False)
@@ -144,6 +179,7 @@ class JobSpec:
         fields = json.loads(text)
         fields["budget"] = build(Budget, fields["budget"])
         fields["priority"] = Priority(fields["priority"])
+        fields["schedule"] = build(Schedule, fields.get("schedule", {}))
         return build(cls, fields)
 
 
@@ -169,9 +205,12 @@ class Job:
     started_ms: int | None
     finished_ms: int | None
     next_attempt_ms: int | None
+    expires_ms: int | None
     wait_reason: WaitReason | None
     crashes: int
+    failures: int
     parks: int
+    deaths: list[Death]
     usage: Usage
     served: str | None
     output: str | None
@@ -184,17 +223,26 @@ class Job:
 
     @property
     def attempt(self) -> int:
-        """The first is 1, and each death of its worker makes another; a deploy or a park does not."""
-        return self.crashes + 1
+        """The first is 1; a failure and a death of its worker make another, a deploy and a park do not."""
+        return self.crashes + self.failures + 1
 
     @property
     def suspect(self) -> bool:
         return self.crashes >= SUSPECT_CRASHES
 
     @classmethod
-    def new(cls, job_id: str, spec: JobSpec, created_ms: int) -> "Job":
+    def new(
+        cls, job_id: str, spec: JobSpec, created_ms: int, *, next_attempt_ms: int | None, expires_ms: int | None
+    ) -> "Job":
         """A job as it is right after its submit."""
-        record = {"status": Status.QUEUED, "revision": "1", "created_ms": str(created_ms)}
+        record = {
+            "status": Status.QUEUED,
+            "revision": "1",
+            "created_ms": str(created_ms),
+            "next_attempt_ms": str(next_attempt_ms or ""),
+            "expires_ms": str(expires_ms or ""),
+            "wait_reason": WaitReason.SCHEDULED if next_attempt_ms else "",
+        }
         return cls._from(job_id, spec, record)
 
     @classmethod
@@ -219,12 +267,20 @@ class Job:
             started_ms=number("started_ms"),
             finished_ms=number("finished_ms"),
             next_attempt_ms=number("next_attempt_ms"),
+            expires_ms=number("expires_ms"),
             wait_reason=WaitReason(wait_reason) if wait_reason else None,
             crashes=number("crashes") or 0,
+            failures=number("failures") or 0,
             parks=number("parks") or 0,
+            deaths=[_death(line) for line in (record.get("deaths") or "").splitlines()],
             usage=Usage(*(number(name) or 0 for name in USAGE_FIELDS)),
             served=record.get("served") or None,
             output=record.get("output"),
             error=build(JobError, json.loads(error)) if error else None,
             incomplete=IncompleteReason(incomplete) if incomplete else None,
         )
+
+
+def _death(line: str) -> Death:
+    at_ms, _, owner = line.partition(" ")
+    return Death(int(at_ms), owner)

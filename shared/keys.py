@@ -5,8 +5,14 @@ and a stock `enqueue_job` lands here. All others begin with `sluice:`. The keys 
 so that a gate fits into one slot of a Redis Cluster.
 """
 
+DEFAULT_TENANT = "default"
+"""Who everybody is while no tenant has a key; its queue is the one that arq's clients use by default."""
+
 ARQ_QUEUE = "arq:queue"
-"""zset, id -> when it is due (ms); for a leased job that is when its lease ends. Every unfinished job is in it."""
+"""zset, id -> when it is due (ms); for a leased job that is when its lease ends. Every unfinished job of the tenant
+`default` is in it."""
+ARQ_TENANT_QUEUE = "arq:queue:tenant:"
+"""zset per other tenant, the same."""
 ARQ_JOB = "arq:job:"
 """string per job, arq's JSON blob; from submit to finish."""
 ARQ_IN_PROGRESS = "arq:in-progress:"
@@ -19,24 +25,44 @@ ARQ_RETRY = "arq:retry:"
 ARQ_HEALTH = "arq:queue:health-check"
 """string, arq's health record, one for all workers; a worker writes it every minute, lives a little longer."""
 
+READY = "sluice:ready"
+"""zset, tenant -> its share of the running jobs; tenants that have a job due and may run one more."""
+TENANTS = "sluice:tenants"
+"""hash, `tenant:weight` and `tenant:max_running` where they are not the usual; while a tenant has unfinished jobs."""
+TURNS_TAKEN = "sluice:turns"
+"""hash, tenant -> its turns so far by weight, '' -> those of the tenant served last; until no job is unfinished."""
+COUNTS = "sluice:counts"
+"""hash, `tenant:status` and `:status` -> how many unfinished jobs; a field is there while it is above zero."""
 LEASES = "sluice:leases"
 """hash, job id -> owner; from claim to finish or release, so a lapsed lease still names the worker that died."""
 RETURNING = "sluice:returning"
-"""zset, job id -> when a leased or parked job is due again (ms); it then goes back to its old place in the queue."""
-ALIVE = "sluice:alive"
-"""string, when a worker last claimed or renewed (ms): a gap means that Redis was away; lives for a day."""
+"""zset, job id -> when a leased, parked or scheduled job is due again (ms); it then goes to its place in its queue."""
+EXPIRING = "sluice:expiring"
+"""zset, job id -> when its time to live ends (ms); from submit to its first start."""
+WORKERS = "sluice:workers"
+"""zset, owner -> when it last gave a sign of life (ms); a gap in all of them means that Redis was away. Lives for a
+day after the last one."""
+SLOTS = "sluice:slots"
+"""hash, owner -> how many jobs it can run; as WORKERS."""
 WAKE = "sluice:wake"
 """list of at most one token; idle workers block on it."""
-DRAIN = "sluice:drain"
-"""hash, how fast jobs end: count (decayed), at, since; never removed, one for all."""
+TIMEKEEPER = "sluice:timekeeper"
+"""string, the next due time and which idle worker wakes for it; lives until then."""
+PACE = "sluice:pace"
+"""hash, how fast jobs end: ended, busy_ms (mean time in a slot), slots of all living workers; lives for a day."""
+PACE_FRESH = "sluice:pace:fresh"
+"""string, there while the slots in PACE are fresh: a second."""
 AGENTS = "sluice:agents"
 """hash, agent name -> JSON of its catalogue entry with `seen_ms`; written by workers twice a minute."""
 
 CHANGES = "sluice:changes"
 """channel, `id revision status` of every change of any job."""
 CONTROL = "sluice:control:"
-"""channel per worker, the id of a job of its own that is to be cancelled."""
+"""channel per worker, the id of a job of its own that is to be cancelled. That somebody listens means it lives."""
 
+TENANT_JOBS = "sluice:jobs:"
+LISTED = "sluice:listed"
+"""set of the tenants that have a list of jobs; the janitor takes one out when its list is gone."""
 JOB = "sluice:job:"
 TURNS = ":turns"
 NOTES = ":notes"
@@ -52,9 +78,15 @@ def turns(job_id: str) -> str:
     return JOB + job_id + TURNS
 
 
+def queue(tenant: str) -> str:
+    """The queue of a tenant (see ARQ_QUEUE)."""
+    return ARQ_QUEUE if tenant == DEFAULT_TENANT else ARQ_TENANT_QUEUE + tenant
+
+
 def tenant_jobs(tenant: str) -> str:
-    """zset of job ids, all with score 0 so that it is in id order; ids of removed jobs leave it in time."""
-    return f"sluice:tenant:{tenant}:jobs"
+    """zset of job ids, all with score 0 so that it is in id order; ids of removed jobs are swept out by the janitor,
+    and the list is gone when the last job's retention is over."""
+    return TENANT_JOBS + tenant
 
 
 def idempotency(tenant: str, key: str) -> str:

@@ -35,7 +35,10 @@ QUEUE_WAITING = Gauge(
     "sluice_queue_waiting_jobs", "Jobs that wait for a worker, for the whole service.", registry=INGRESS
 )
 QUEUE_RUNNING = Gauge("sluice_queue_running_jobs", "Jobs that a worker holds, for the whole service.", registry=INGRESS)
-QUEUE_DRAIN = Gauge("sluice_queue_drain_rate", "Jobs that end per second, for the whole service.", registry=INGRESS)
+QUEUE_SLOTS = Gauge("sluice_queue_slots", "Jobs that the living workers can run at once.", registry=INGRESS)
+QUEUE_DRAIN = Gauge(
+    "sluice_queue_drain_rate", "Jobs that the living workers can end per second, by those that ended.", registry=INGRESS
+)
 
 IN_FLIGHT = Gauge("sluice_worker_jobs_in_flight", "Jobs this worker runs now.", registry=WORK)
 SLOTS = Gauge("sluice_worker_slots", "Jobs this worker may run at once.", registry=WORK)

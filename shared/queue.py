@@ -7,69 +7,51 @@ All methods raise StoreUnavailable when Redis is away, and are safe to repeat th
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
 from arq.jobs import serialize_job
 
-from shared import keys, log
+from shared import ids, keys, log
 from shared.errors import LeaseLost
 from shared.job import HEAD_START_MS, Event, IncompleteReason, Job, JobError, JobSpec, Status, WaitReason
 from shared.redis_client import Redis
 from shared.scripts import script
+from shared.submission import Caps, Outcome, outcome
 
 logger = log.get(__name__)
 
 JOB_FUNCTION = "run_agent"
 """The name of the arq function that runs a job."""
 
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A job that is in. `ahead` jobs go before it; `drain_rate` is in jobs per second, 0 when not known yet."""
-
-    job_id: str
-    ahead: int
-    waiting: int
-    drain_rate: float
-    created_ms: int
+_USUAL = Caps()
+_TALLY = {
+    WaitReason.RETRY_BACKOFF: "failures",
+    WaitReason.PROVIDER_OUTAGE: "parks",
+    WaitReason.RATE_LIMIT: "parks",
+}
+"""What a job's record counts when it goes back for this reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """The same Idempotency-Key and body made this job before."""
+class Holder:
+    """Who holds leases: a worker's name, how many jobs it can run in all, and how long its leases last."""
 
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class KeyConflict:
-    """The Idempotency-Key belongs to another body."""
-
-    job_id: str
-
-
-class FullBecause(StrEnum):
-    DEPTH = "depth"
-    WAIT = "wait"
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFull:
-    """Not taken."""
-
-    because: FullBecause
-    waiting: int
-    drain_rate: float
+    owner: str
+    slots: int
+    lease_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Jobs this worker now holds, Redis TIME in ms, and in how many seconds the next job is due (None: none is)."""
+    """Jobs this worker now holds, Redis TIME in ms, and in how many seconds something is due (None: nothing known).
+
+    `strangers` are jobs that a stock arq client enqueued, by id: arq's JSON blob, '' for one that is no JSON.
+    """
 
     jobs: list[Job]
     now_ms: int
     next_due: float | None
+    strangers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,62 +84,68 @@ class Queue:
         job_id: str,
         spec: JobSpec,
         *,
-        max_depth: int,
-        max_wait_seconds: float = 0,
+        caps: Caps = _USUAL,
         idempotency_key: str | None = None,
         fingerprint: str = "",
-    ) -> Accepted | Replayed | KeyConflict | QueueFull:
+    ) -> Outcome:
         """Accepts the job, or says why not; after `Accepted` it is not lost."""
-        blob = serialize_job(JOB_FUNCTION, (job_id,), {}, None, _id_time(job_id), serializer=json_bytes)
-        answer = await script("job_submit")(
-            self._redis,
-            _QUEUE_KEYS
-            | {
-                "drain": keys.DRAIN,
-                "arq_job": keys.ARQ_JOB + job_id,
-                "tenant_jobs": keys.tenant_jobs(spec.tenant),
-            },
-            {
-                "id": job_id,
-                "spec": spec.to_json(),
-                "blob": blob.decode(),
-                "head_start_ms": HEAD_START_MS[spec.priority],
-                "max_depth": max_depth,
-                "max_wait_seconds": max_wait_seconds,
-                "idempotency": keys.idempotency(spec.tenant, idempotency_key) if idempotency_key else "",
-                "fingerprint": fingerprint,
-            },
+        blob = serialize_job(JOB_FUNCTION, (job_id,), {}, None, ids.milliseconds(job_id), serializer=json_bytes)
+        schedule = spec.schedule
+        return outcome(
+            await script("job_submit")(
+                self._redis,
+                {},
+                {
+                    "id": job_id,
+                    "tenant": spec.tenant,
+                    "spec": spec.to_json(),
+                    "blob": blob.decode(),
+                    "head_start_ms": HEAD_START_MS[spec.priority],
+                    "run_at_ms": schedule.run_at_ms or 0,
+                    "delay_ms": schedule.delay_ms or 0,
+                    "ttl_ms": schedule.ttl_ms or 0,
+                    "deadline_ms": schedule.deadline_ms or 0,
+                    "limits": caps.as_text(),
+                    "idempotency": keys.idempotency(spec.tenant, idempotency_key) if idempotency_key else "",
+                    "fingerprint": fingerprint,
+                },
+            )
         )
-        match answer:
-            case ["accepted", accepted_id, ahead, waiting, rate, now_ms]:
-                return Accepted(accepted_id, ahead, waiting, float(rate), now_ms)
-            case ["replayed", prior]:
-                return Replayed(prior)
-            case ["conflict", prior]:
-                return KeyConflict(prior)
-            case ["full", reason, waiting, rate]:
-                return QueueFull(FullBecause(reason), waiting, float(rate))
-        raise AssertionError(answer)
 
-    async def claim(self, owner: str, *, lease_ms: int, count: int, suspects: int) -> Claim:
-        """Leases up to `count` due jobs to `owner`, at most `suspects` of them suspect.
+    async def adopt(self, job_id: str, spec: JobSpec) -> bool:
+        """Makes a stranger one of ours; False when somebody else was quicker, or it is gone."""
+        return bool(
+            await script("job_adopt")(
+                self._redis,
+                {},
+                {"id": job_id, "spec": spec.to_json(), "head_start_ms": HEAD_START_MS[spec.priority]},
+            )
+        )
 
-        A job whose lease `owner` let lapse comes back too: if it still runs there, it is to be left running.
+    async def claim(self, holder: Holder, *, wanted: int, suspects: int) -> Claim:
+        """Leases up to `wanted` due jobs, at most `suspects` of them suspect.
+
+        A job whose lease the holder let lapse comes back too: if it still runs there, it is to be left running.
         """
-        answer = await script("job_claim")(
-            self._redis,
-            _QUEUE_KEYS,
-            {"owner": owner, "lease_ms": lease_ms, "count": count, "suspects": suspects},
+        due, now_ms, jobs, strangers = await script("job_claim")(
+            self._redis, {}, self._as(holder) | {"wanted": wanted, "suspects": suspects}
         )
-        due, now_ms, *rest = answer
-        claimed = (_readable(job_id, record) for job_id, record in zip(rest[::2], rest[1::2], strict=True))
-        return Claim([job for job in claimed if job], now_ms, None if due < 0 else due / 1000)
+        claimed = (_readable(job_id, record) for job_id, record in zip(jobs[::2], jobs[1::2], strict=True))
+        return Claim(
+            [job for job in claimed if job],
+            now_ms,
+            None if due < 0 else due / 1000,
+            dict(zip(strangers[::2], strangers[1::2], strict=True)),
+        )
 
-    async def renew(self, owner: str, job_ids: Iterable[str], *, lease_ms: int) -> Renewal:
+    async def beat(self, holder: Holder) -> None:
+        """Says that the holder lives. A claim and a renewal say so too."""
+        await script("job_beat")(self._redis, {}, self._as(holder))
+
+    async def renew(self, holder: Holder, job_ids: Iterable[str]) -> Renewal:
+        """Begins the leases on these jobs anew."""
         lost, cancelling = await script("job_renew")(
-            self._redis,
-            {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES},
-            {"owner": owner, "lease_ms": lease_ms, "ids": json.dumps(list(job_ids))},
+            self._redis, {}, self._as(holder) | {"ids": json.dumps(list(job_ids))}
         )
         return Renewal(lost, cancelling)
 
@@ -165,7 +153,7 @@ class Queue:
         """Ends the job. Returns what it ended as: cancelled when it was to be cancelled. Raises LeaseLost."""
         answer = await script("job_finish")(
             self._redis,
-            {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "drain": keys.DRAIN},
+            {},
             {
                 "id": job_id,
                 "owner": owner,
@@ -182,12 +170,13 @@ class Queue:
         """Gives the job back, due in `delay_ms` or at its old place. Raises LeaseLost."""
         answer = await script("job_release")(
             self._redis,
-            _QUEUE_KEYS | {"drain": keys.DRAIN},
+            {},
             {
                 "id": job_id,
                 "owner": owner,
                 "delay_ms": delay_ms,
                 "wait_reason": wait_reason,
+                "tally": _TALLY.get(wait_reason, ""),
                 "retention_ms": self._retention_ms,
             },
         )
@@ -195,15 +184,16 @@ class Queue:
 
     async def cancel(self, job_id: str) -> Status | None:
         """Asks the job to end; returns its status now, None for a job there is not."""
-        answer = await script("job_cancel")(
-            self._redis,
-            {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "drain": keys.DRAIN},
-            {"id": job_id, "retention_ms": self._retention_ms},
-        )
+        answer = await script("job_cancel")(self._redis, {}, {"id": job_id, "retention_ms": self._retention_ms})
         return None if answer == "unknown" else Status(answer)
 
-
-_QUEUE_KEYS = {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "wake": keys.WAKE}
+    def _as(self, holder: Holder) -> dict[str, str | int | float]:
+        return {
+            "owner": holder.owner,
+            "slots": holder.slots,
+            "lease_ms": holder.lease_ms,
+            "retention_ms": self._retention_ms,
+        }
 
 
 def _held(answer: str, job_id: str) -> Status:
@@ -224,8 +214,3 @@ def _readable(job_id: str, flat: list[str]) -> Job | None:
 def json_bytes(fields: dict[str, Any]) -> bytes:
     """arq's serializer here, in place of its pickle."""
     return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def _id_time(job_id: str) -> int:
-    """The milliseconds in a UUIDv7 (RFC 9562 §5.7)."""
-    return int(job_id.removeprefix("job_").replace("-", "")[:12], 16)

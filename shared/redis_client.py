@@ -3,7 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Set as AbstractSet
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
@@ -49,6 +50,7 @@ class Redis(Protocol):
     async def set(self, key: str, value: str, *, ex: int | None = None) -> Any: ...
     async def lrange(self, key: str, first: int, last: int) -> list[str]: ...
     async def blpop(self, keys: list[str], timeout: float) -> list[str] | None: ...  # noqa: ASYNC109
+    async def smembers(self, key: str) -> AbstractSet[str]: ...
     async def hgetall(self, key: str) -> dict[str, str]: ...
     async def hlen(self, key: str) -> int: ...
     async def hexists(self, key: str, field: str) -> bool: ...
@@ -111,6 +113,13 @@ def _behind_sentinel(url: str, timeouts: dict[str, Any]) -> Redis:
     watching = {"socket_timeout": CONNECT_SECONDS}
     sentinel: Any = Sentinel(addresses, sentinel_kwargs=watching, db=int(database or 0))  # type: ignore[no-untyped-call]
     return cast(Redis, sentinel.master_for(service, **timeouts))
+
+
+async def close(redis: Redis) -> None:
+    """Closes the connections; one that Redis does not let go of is left to the system."""
+    with suppress(StoreUnavailable):
+        async with reachable():
+            await redis.aclose(close_connection_pool=True)
 
 
 async def ping(redis: Redis) -> None:

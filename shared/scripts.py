@@ -1,11 +1,12 @@
 """The Lua scripts, each one atomic transition, called by the names in their own headers.
 
 A script's first comment names its KEYS and ARGV. From that header come both the Lua locals and the keyword
-arguments of the call, so the order of arguments cannot drift apart between the two languages.
+arguments of the call, so the order of arguments cannot drift apart between the two languages. It also names the
+files it USES, which are put in front of it, and before those the names of `shared.keys` and `shared.job` in them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -18,7 +19,9 @@ from shared.job import FINISHED, SUSPECT_CRASHES, TRANSITIONS
 from shared.redis_client import Redis, reachable
 
 _FOLDER = Path(__file__).parent / "lua"
-_NAMES = re.compile(r"^-- (KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)
+_NAMES = re.compile(r"^-- (USES|KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)
+_CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
+_DAY_MS = 86_400_000
 
 Value = str | int | float
 
@@ -27,20 +30,21 @@ class Script:
     """One Lua file, ready to be called. Raises StoreUnavailable when Redis does not answer."""
 
     def __init__(self, name: str) -> None:
-        body = (_FOLDER / f"{name}.lua").read_text("utf-8")
+        body = _read(name)
         declared = {kind: names.split() for kind, names in _NAMES.findall(body)}
         self.name = name
         self.keys = tuple(declared["KEYS"])
         self.args = tuple(declared["ARGV"])
         lines = [f"local {key} = KEYS[{i}]" for i, key in enumerate(self.keys, 1)]
         lines += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(self.args, 1)]
-        self.text = "\n".join([*lines, _shared_part(name), body])
+        code = "\n".join([*map(_read, declared.get("USES", [])), body])
+        self.text = "\n".join([*lines, *_constants(code), code])
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, redis: Redis, keys: Mapping[str, str], args: Mapping[str, Value] | None = None) -> Any:
         """Runs the script. Keyword names must be exactly those of its header."""
         values = args or {}
-        if set(keys) != set(self.keys) or set(values) != set(self.args):
+        if keys.keys() != set(self.keys) or values.keys() != set(self.args):
             raise TypeError(f"{self.name} takes KEYS {self.keys} and ARGV {self.args}")
         ordered: list[Value] = [*(keys[key] for key in self.keys), *(values[arg] for arg in self.args)]
         async with reachable():
@@ -55,36 +59,27 @@ def script(name: str) -> Script:
     return Script(name)
 
 
-def _shared_part(name: str) -> str:
-    """What the scripts of one family (the first word of the name) share; some families share nothing."""
-    family = name.split("_")[0]
-    common = _FOLDER / f"{family}_common.lua"
-    if not common.exists():
-        return ""
-    return (_job_constants() if family == "job" else "") + common.read_text("utf-8")
+def _read(name: str) -> str:
+    return (_FOLDER / f"{name}.lua").read_text("utf-8")
 
 
-def _job_constants() -> str:
-    names = (
-        "JOB",
-        "TURNS",
-        "NOTES",
-        "RETURNING",
-        "ALIVE",
-        "ARQ_JOB",
-        "ARQ_IN_PROGRESS",
-        "ARQ_RESULT",
-        "ARQ_RETRY",
-        "CHANGES",
-        "CONTROL",
-    )
-    lines = [f"local {name} = '{getattr(keys, name)}'" for name in names]
+def _constants(code: str) -> Iterator[str]:
+    """Lua locals for the constants that the code mentions: only those, since each call makes them anew."""
+    known = _lua_constants()
+    return (f"local {name} = {known[name]}" for name in sorted(set(_CONSTANT.findall(code)) & known.keys()))
+
+
+@cache
+def _lua_constants() -> dict[str, str]:
+    """Every key of `shared.keys`, the table of states, and what else both languages must agree on."""
+    names = {name: f"'{value}'" for name, value in vars(keys).items() if name.isupper()}
     rows = [
         f"{status} = {{" + ", ".join(f"{event} = '{to}'" for event, to in row.items()) + "}"
         for status, row in TRANSITIONS.items()
     ]
-    finished = ", ".join(f"{status} = true" for status in sorted(FINISHED))
-    lines.append(f"local SUSPECT_CRASHES = {SUSPECT_CRASHES}")
-    lines.append("local NEXT = {" + ", ".join(rows) + "}")
-    lines.append(f"local FINISHED = {{{finished}}}")
-    return "\n".join(lines) + "\n"
+    return names | {
+        "DAY_MS": str(_DAY_MS),
+        "SUSPECT_CRASHES": str(SUSPECT_CRASHES),
+        "NEXT": "{" + ", ".join(rows) + "}",
+        "FINISHED": "{" + ", ".join(f"{status} = true" for status in sorted(FINISHED)) + "}",
+    }

@@ -103,6 +103,9 @@ class WorkerSettings(_Section):
     """Jobs it runs at once. They mostly wait for the model, so this is not about cores."""
     drain_seconds: Annotated[float, Field(ge=0)] = 600
     """How long a SIGTERM lets jobs end their turn before they are given back in the middle of it."""
+    max_block_seconds: Annotated[float, Field(gt=0)] = 60
+    """How long a tool may block the event loop (a call without await in an async function) before the worker counts as
+    hung, and its jobs are left to others. A plain def runs in a thread and blocks nothing."""
     http_host: str = "127.0.0.1"
     """Address of its own /healthz, /readyz and /metrics."""
     http_port: Port = 8001
@@ -160,11 +163,11 @@ class Tenant(_Section):
     key_digests: list[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]] = []
     """SHA-256 digests of its bearer keys: `printf %s "$KEY" | sha256sum`."""
     weight: Annotated[float, Field(gt=0)] = 1
-    """Its share beside other tenants. No effect yet."""
+    """Its share of the running jobs beside other tenants: one of weight 2 has twice as many running as one of 1."""
     max_waiting: Count | None = None
-    """Jobs it may have waiting. No effect yet."""
+    """Jobs it may have waiting; a submit above that is answered 429."""
     max_running: Count | None = None
-    """Jobs it may have running. No effect yet."""
+    """Jobs it may have running, of all workers; more of them wait. Counts from its next submit on."""
     daily_cost_usd: Annotated[Decimal, Field(gt=0)] | None = None
     """What its jobs may cost a day. No effect yet."""
 

@@ -140,8 +140,7 @@ def without_effect(settings: Settings) -> list[str]:
     idle = [f"chains.{name}.targets beyond the first" for name, one in settings.chains.items() if one.targets[1:]]
     idle += [f"chains.{name}.drill_percent" for name, one in settings.chains.items() if one.drill_percent]
     for name, tenant in settings.tenants.items():
-        given = tenant.model_fields_set - {"key_digests"}
-        idle += [f"tenants.{name}.{field}" for field in sorted(given)]
+        idle += [f"tenants.{name}.daily_cost_usd"] if tenant.daily_cost_usd is not None else []
     return idle + [f"webhooks.{field}" for field in sorted(settings.webhooks.model_fields_set)]
 
 

@@ -1,6 +1,7 @@
 """What work cost: tokens, calls and money. Money is counted in whole nano-dollars, so that sums are exact."""
 
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Any
 
 NANO = 1_000_000_000
@@ -37,6 +38,11 @@ class Usage:
 
 
 USAGE_FIELDS = tuple(field.name for field in fields(Usage))
+
+
+def from_dollars(text: str) -> int:
+    """Nano-dollars of a decimal string. Raises decimal.InvalidOperation."""
+    return int(Decimal(text) * NANO)
 
 
 def dollars(nano: int) -> str:

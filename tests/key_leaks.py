@@ -1,32 +1,62 @@
-"""What may be left in Redis: keys with a lifetime, and those few that are meant to stay."""
+"""What may be left in Redis: keys with a lifetime, those few that are meant to stay, and what unfinished jobs need.
+
+And whether the books are right: the counts by status are kept, not counted, so here they are counted.
+"""
+
+from collections import Counter
+from typing import Any
 
 from shared import keys
-from shared.redis_client import Redis
+from shared.job import FINISHED
 
-_STAY = {keys.DRAIN, keys.AGENTS, keys.WAKE}
+_STAY = {keys.AGENTS, keys.WAKE, keys.LISTED}
+_PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING}
+_PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS}
 
 
-async def leaked_keys(redis: Redis) -> list[str]:
-    """Keys that will never go away and belong to no unfinished job."""
-    unfinished = set(await redis.zrange(keys.ARQ_QUEUE, 0, -1))
+async def leaked_keys(redis: Any) -> list[str]:
+    """Keys, or parts of them, that will never go away and belong to no unfinished job; and counts that are wrong."""
+    everything = [key async for key in redis.scan_iter(count=1000)]
+    queues = [key for key in everything if key == keys.ARQ_QUEUE or key.startswith(keys.ARQ_TENANT_QUEUE)]
+    unfinished = {job_id for queue in queues for job_id in await redis.zrange(queue, 0, -1)}
+    tenants = {keys.DEFAULT_TENANT} if keys.ARQ_QUEUE in queues else set()
+    tenants |= {queue.removeprefix(keys.ARQ_TENANT_QUEUE) for queue in queues if queue != keys.ARQ_QUEUE}
     leaks = []
-    async for key in redis.scan_iter(count=1000):
-        if key in _STAY or await redis.ttl(key) != -1:
+    for key in everything:
+        if key in _STAY or key in queues or await redis.ttl(key) != -1:
             continue
-        if not await _belongs(redis, key, unfinished):
-            leaks.append(key)
-    return sorted(leaks)
+        leaks += await _leaks(redis, key, unfinished, tenants)
+    return sorted([*leaks, *await _wrong_counts(redis, unfinished)])
 
 
-async def _belongs(redis: Redis, key: str, unfinished: set[str]) -> bool:
-    if key == keys.ARQ_QUEUE:
-        return True
-    if key == keys.LEASES:
-        return set(await redis.hkeys(key)) <= unfinished
-    if key == keys.RETURNING:
-        return set(await redis.zrange(key, 0, -1)) <= unfinished
-    if key.startswith("sluice:tenant:"):
-        return True  # a list of ids, trimmed as it is read
+async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) -> list[str]:
+    """The key itself, or members of it, when they belong to nothing that is still to be done."""
+    if key in _PER_JOB:
+        return [f"{key}: {member}" for member in await _members(redis, key) if member not in unfinished]
+    if key in _PER_TENANT:
+        members = await _members(redis, key)
+        return [
+            f"{key}: {member}" for member in members if member.split(":")[0] not in tenants and tenants != set()
+        ] + ([] if tenants else [key])
+    if key.startswith(keys.TENANT_JOBS):
+        return [] if key.removeprefix(keys.TENANT_JOBS) in tenants else [key]
     if key.startswith("sluice:idempotency:"):
-        return await redis.hget(key, "job_id") in unfinished
-    return any(job_id in key for job_id in unfinished)
+        return [] if await redis.hget(key, "job_id") in unfinished else [key]
+    return [] if any(job_id in key for job_id in unfinished) else [key]
+
+
+async def _members(redis: Any, key: str) -> list[str]:
+    if await redis.type(key) == "hash":
+        return [field for field in await redis.hkeys(key) if not field.startswith(":") and field]
+    members: list[str] = await redis.zrange(key, 0, -1)
+    return members
+
+
+async def _wrong_counts(redis: Any, unfinished: set[str]) -> list[str]:
+    true: Counter[str] = Counter()
+    for job_id in unfinished:
+        status, tenant = await redis.hmget(keys.job(job_id), "status", "tenant")
+        if status is not None and status not in FINISHED:
+            true.update([f"{tenant}:{status}", f":{status}"])
+    kept = {field: int(number) for field, number in (await redis.hgetall(keys.COUNTS)).items()}
+    return [] if kept == true else [f"{keys.COUNTS}: {kept} should be {dict(true)}"]

@@ -43,6 +43,8 @@ LAYERS = (
             "backoff",
             "log",
             "job",
+            "pace",
+            "submission",
             "turn",
             "stored",
             "mistakes",

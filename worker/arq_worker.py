@@ -7,19 +7,18 @@ how one is run (`worker.executor`). Why: docs/adr/0001-arq-format-own-claim.md.
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from arq import Worker, func
 from arq.connections import ArqRedis
 
 from shared import backoff, clock, keys, log, metrics
 from shared.job import Job
-from shared.queue import JOB_FUNCTION, Queue, json_bytes
+from shared.queue import JOB_FUNCTION, Holder, Queue, json_bytes
 from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 from worker.attempt import Interruption
-from worker.executor import Executor
 
 logger = log.get(__name__)
 
@@ -33,25 +32,46 @@ _PROBATION_SECONDS = 30.0
 """How long a suspect must have run here before the next one is taken."""
 
 
+class RunningJob(Protocol):
+    """A job this worker holds, and since when by the monotonic clock."""
+
+    job: Job
+    since: float
+
+
+class JobRunner(Protocol):
+    """What runs claimed jobs: `worker.executor.Executor`. `running` holds every job whose lease is to be kept."""
+
+    @property
+    def running(self) -> Mapping[str, RunningJob]: ...
+    @property
+    def draining(self) -> asyncio.Event: ...
+    def start(self, job: Job, now_ms: int) -> "asyncio.Task[None]": ...
+    def interrupt_all(self, why: Interruption) -> None: ...
+
+
 class LeaseWorker(Worker):
-    """Runs jobs until told to stop."""
+    """Runs jobs until told to stop.
+
+    `on_claim` hears of each claim that Redis has answered, `on_strangers` of what a stock client has enqueued.
+    """
 
     def __init__(
         self,
         *,
         redis: Redis,
         queue: Queue,
-        executor: Executor,
-        owner: str,
-        slots: int,
-        lease_ms: int,
+        executor: JobRunner,
+        holder: Holder,
+        on_claim: Callable[[], None] = lambda: None,
+        on_strangers: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
             functions=[func(_never, name=JOB_FUNCTION)],
             queue_name=keys.ARQ_QUEUE,
             redis_pool=ArqRedis(connection_pool=redis.connection_pool),
             handle_signals=False,
-            max_jobs=slots,
+            max_jobs=holder.slots,
             poll_delay=0,
             health_check_interval=_HEALTH_SECONDS,
             job_serializer=json_bytes,
@@ -60,12 +80,13 @@ class LeaseWorker(Worker):
         self._redis = redis
         self._queue = queue
         self._executor = executor
-        self._owner = owner
-        self._lease_ms = lease_ms
+        self._holder = holder
+        self._on_claim = on_claim
+        self._on_strangers = on_strangers
         self._slot_freed = asyncio.Event()
         self._taking: asyncio.Task[float | None] | None = None
         self._failures = 0
-        metrics.SLOTS.set(slots)
+        metrics.SLOTS.set(holder.slots)
 
     async def main(self) -> None:
         """Takes jobs until cancelled. arq's own start-up would end the process for a Redis that is away just then."""
@@ -76,7 +97,7 @@ class LeaseWorker(Worker):
         """Takes what is due, or waits until something is."""
         try:
             free = self.max_jobs - len(self._executor.running)
-            next_due = await self._whole(self._take(free)) if free else None
+            next_due = await self._whole(self._take(free)) if free > 0 else None
             async with reachable():
                 await self.heart_beat()
             await self._idle(next_due)
@@ -93,17 +114,17 @@ class LeaseWorker(Worker):
         return await asyncio.shield(self._taking)
 
     async def _take(self, free: int) -> float | None:
-        """Claims and starts up to `free` jobs; seconds until the next one is due, None for no hurry."""
+        """Claims and starts up to `free` jobs; seconds until something is due, None for no hurry."""
         claim = await self._queue.claim(
-            self._owner,
-            lease_ms=self._lease_ms,
-            count=min(free, _CLAIM_AT_ONCE),
-            suspects=self._room_for_suspects(),
+            self._holder, wanted=min(free, _CLAIM_AT_ONCE), suspects=self._room_for_suspects()
         )
+        self._on_claim()
         for job in claim.jobs:
             if job.id not in self._executor.running:  # else its lease had lapsed while Redis was away
                 self._start(job, claim.now_ms)
-        return 0.0 if claim.jobs else claim.next_due
+        if claim.strangers and self._on_strangers:
+            await self._on_strangers(claim.strangers)
+        return 0.0 if claim.jobs or claim.strangers else claim.next_due
 
     def _start(self, job: Job, now_ms: int) -> None:
         task = self._executor.start(job, now_ms)

@@ -46,6 +46,8 @@ class Attempt:
         draining: asyncio.Event,
         interrupted: Callable[[], bool],
         seconds_before: float,
+        seconds_to_deadline: float | None,
+        first: bool,
     ) -> None:
         self._job = job
         self._agent = agent
@@ -57,6 +59,8 @@ class Attempt:
         self._draining = draining
         self._interrupted = interrupted
         self._started = clock.monotonic() - seconds_before
+        self._deadline = None if seconds_to_deadline is None else clock.monotonic() + seconds_to_deadline
+        self._first = first
         self._saved = 0
         self._answered = False
 
@@ -65,13 +69,22 @@ class Attempt:
         """How often the provider has kept this job waiting since it last answered."""
         return 0 if self._answered else self._job.parks
 
+    @property
+    def failures(self) -> int:
+        """How often the agent has failed before, in this job."""
+        return self._job.failures
+
     def seconds_left(self) -> float | None:
-        """How long the job may still run; None is for ever."""
+        """How long the job may still run, by its budget and its deadline; None is for ever."""
         limit = self._job.spec.budget.max_seconds
-        return None if limit is None else max(0.0, limit - (clock.monotonic() - self._started))
+        ends = [self._deadline] if self._deadline is not None else []
+        ends += [self._started + limit] if limit is not None else []
+        return max(0.0, min(ends) - clock.monotonic()) if ends else None
 
     async def load(self) -> Transcript:
-        """The job's conversation so far."""
+        """The job's conversation so far. At its very first start there is none."""
+        if self._first:
+            return Transcript(self._job.spec.input, [])
         records = await until_reachable(lambda: self._checkpoints.load(self._job.id))
         self._saved = len(records)
         return Transcript(self._job.spec.input, records)
@@ -81,6 +94,8 @@ class Attempt:
             raise asyncio.CancelledError
         if self._draining.is_set():
             raise Drained
+        if self._deadline is not None and clock.monotonic() >= self._deadline:
+            return IncompleteReason.DEADLINE_EXCEEDED
         seconds = clock.monotonic() - self._started
         return budget.exhausted(self._job.spec.budget, transcript.usage, turns=transcript.turns, seconds=seconds)
 

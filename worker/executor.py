@@ -16,7 +16,7 @@ from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
 from shared.turn import Transcript
 from worker.agent_loop import run_agent
-from worker.agents.agent import Agent
+from worker.agents.agent import Agent, Retry
 from worker.attempt import Attempt, Drained, Interruption
 from worker.model_call import ModelCaller, TargetClient
 from worker.provider import ProviderBusy, ProviderError, ProviderRefused
@@ -143,8 +143,7 @@ class Executor:
         if job.status == Status.CANCELLING:
             return Conclusion(Event.CONFIRM_CANCEL)
         if job.crashes >= self._max_crashes:
-            story = f"{job.crashes} workers died while running this job"
-            return _failed("worker", "worker_crashed", story, retryable=False)
+            return _failed("worker", "worker_crashed", _story(job), retryable=False)
         agent = self._agents.get(job.spec.agent)
         if agent is None:
             return await self._without_agent(job)
@@ -164,7 +163,7 @@ class Executor:
         return _failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
 
     def _attempt(self, running: Running, agent: Agent, now_ms: int) -> Attempt:
-        job = running.job
+        job, deadline_ms = running.job, running.job.spec.schedule.deadline_ms
         notes = Scratchpad(
             self._redis,
             tenant=job.spec.tenant,
@@ -183,6 +182,8 @@ class Executor:
             draining=self.draining,
             interrupted=lambda: running.interruption is not None,
             seconds_before=max(0, now_ms - (job.started_ms or now_ms)) / 1000,
+            seconds_to_deadline=None if deadline_ms is None else max(0, deadline_ms - now_ms) / 1000,
+            first=job.started_ms == now_ms,
         )
 
     async def _write(self, job: Job, verdict: Verdict) -> None:
@@ -211,7 +212,7 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt) -> Verdic
     except RequestTooLarge as error:
         return _failed("invalid_request", "request_too_large", str(error), retryable=False)
     except ProviderError as error:
-        return _provider_verdict(error, attempt.parks)
+        return _provider_verdict(error, attempt)
     except LeaseLost:
         raise
     except Exception as error:
@@ -219,7 +220,7 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt) -> Verdic
             reason = IncompleteReason.DEADLINE_EXCEEDED
             return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
         logger.exception("agent_failed")
-        return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
+        return _agent_verdict(error, agent.retry, attempt)
 
 
 def _interrupted(running: Running) -> Verdict:
@@ -239,13 +240,34 @@ def _failed(type: str, code: str, message: str, *, retryable: bool) -> Conclusio
     return Conclusion(Event.FAIL, error=JobError(type, code, message, retryable))
 
 
-def _provider_verdict(error: ProviderError, parks: int) -> Verdict:
+def _story(job: Job) -> str:
+    """Why a job is in the dead letters: each worker that died with it, and when."""
+    deaths = "; ".join(f"{death.owner} at {clock.rfc3339(death.at_ms)}" for death in job.deaths)
+    return f"{job.crashes} workers died or were silent for a whole lease while running this job: {deaths}"
+
+
+def _agent_verdict(error: Exception, retry: Retry, attempt: Attempt) -> Verdict:
+    """The agent's own code failed: it goes on from its journal after a while, until its attempts are used up."""
+    failures = attempt.failures + 1
+    if failures >= retry.attempts:
+        return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
+    delay = backoff.spread(backoff.exponential(failures, base=retry.base_seconds, cap=retry.cap_seconds))
+    return Release(WaitReason.RETRY_BACKOFF, _within(attempt, delay))
+
+
+def _within(attempt: Attempt, delay: float) -> float:
+    """No pause outlasts what the job has left: it is then ended with what it has, on time."""
+    left = attempt.seconds_left()
+    return delay if left is None else min(delay, left)
+
+
+def _provider_verdict(error: ProviderError, attempt: Attempt) -> Verdict:
     """A refusal ends the job with the provider's own words; an outage only makes it wait, the longer the more often."""
     if isinstance(error, ProviderRefused):
         where = f" (request id {error.request_id})" if error.request_id else ""
         return _failed("provider", error.type, f"{error}{where}", retryable=False)
     reason = WaitReason.RATE_LIMIT if isinstance(error, ProviderBusy) else WaitReason.PROVIDER_OUTAGE
-    growing = backoff.exponential(parks + 1, base=_PARK_BASE_SECONDS, cap=_PARK_CAP_SECONDS)
-    delay = backoff.spread(max(min(error.retry_after or 0, _PARK_LONGEST_SECONDS), growing))
+    growing = backoff.exponential(attempt.parks + 1, base=_PARK_BASE_SECONDS, cap=_PARK_CAP_SECONDS)
+    delay = _within(attempt, backoff.spread(max(min(error.retry_after or 0, _PARK_LONGEST_SECONDS), growing)))
     logger.info("job_parked", error=error.type, reason=reason, seconds=round(delay, 1))
     return Release(reason, delay)

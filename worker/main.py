@@ -12,17 +12,16 @@ from collections.abc import Coroutine, Iterator, Mapping
 
 import uvloop
 
-from shared import keys, log
+from shared import log
 from shared.catalogue import ANNOUNCE_SECONDS
 from shared.errors import SettingsError
 from shared.gate import RENEW_SECONDS
 from shared.http_server import server
-from shared.listener import listen
 from shared.redis_client import ping, until_reachable
+from shared.retention import SWEEP_SECONDS
 from shared.settings import Settings, load, without_effect
 from worker import operations
 from worker.agents import Agent, registry
-from worker.attempt import Interruption
 from worker.background import every
 from worker.parts import Parts
 
@@ -60,6 +59,7 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
         on_up=lambda url: logger.info("worker_up", worker=parts.owner, operations=url),
     )
     serving = asyncio.create_task(http.run_until_exit())
+    parts.keeper.start()
     loops = [asyncio.create_task(loop) for loop in _loops(parts)]
     working = asyncio.create_task(_work(parts))
 
@@ -67,7 +67,8 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     asked = stop.is_set()
     logger.info("draining", jobs=len(parts.executor.running), at_most_seconds=settings.worker.drain_seconds)
     working.cancel()
-    await parts.worker.drain(settings.worker.drain_seconds, hurry)  # the loops still keep its leases
+    parts.keeper.drain()
+    await parts.worker.drain(settings.worker.drain_seconds, hurry)  # its leases are still kept
     for loop in loops:
         loop.cancel()
     http.should_exit = True
@@ -75,6 +76,7 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     for error in ended:
         if isinstance(error, Exception):
             logger.error("part_broke", error=f"{type(error).__name__}: {error}")
+    await parts.keeper.stop()
     await parts.close()
     logger.info("stopped")
     return 0 if asked else 1
@@ -86,15 +88,9 @@ async def _work(parts: Parts) -> None:
 
 
 def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
-    yield every(parts.lease_ms / 3000, "lease_keeper", parts.keeper.renew)
     yield every(RENEW_SECONDS, "gate_places", parts.gate.renew)
+    yield every(SWEEP_SECONDS, "janitor", parts.janitor.sweep)
     yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))
-    yield listen(
-        parts.redis,
-        keys.CONTROL + parts.owner,
-        on_message=lambda job_id: parts.executor.interrupt(job_id, Interruption.CANCEL),
-        on_connect=lambda: None,  # what was missed meanwhile the lease keeper makes up for
-    )
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

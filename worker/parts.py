@@ -1,17 +1,17 @@
 """What a worker is made of, put together once at start."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 
 from shared import ids
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
-from shared.errors import StoreUnavailable
 from shared.gate import Gate, Limits, Pool
-from shared.queue import Queue
-from shared.redis_client import connect, reachable
+from shared.queue import Holder, Queue
+from shared.redis_client import close, connect
+from shared.retention import Janitor
 from shared.sections import Target
 from shared.settings import Settings
+from worker.adoption import Adoption
 from worker.agents import Agent
 from worker.arq_worker import LeaseWorker
 from worker.executor import Executor
@@ -26,12 +26,14 @@ class Parts:
 
     def __init__(self, settings: Settings, agents: Mapping[str, Agent]) -> None:
         self.owner = ids.new_worker_id()
-        self.lease_ms = int(settings.queue.lease_seconds * 1000)
-        self.redis = connect(settings.redis.url.get_secret_value())
+        holder = Holder(self.owner, settings.worker.max_in_flight, int(settings.queue.lease_seconds * 1000))
+        retention_ms = settings.queue.retention_seconds * 1000
+        url = settings.redis.url.get_secret_value()
+        self.redis = connect(url)
         self._targets = {name: _client(name, target) for name, target in settings.targets.items()}
         chains = {name: [self._targets[one] for one in chain.targets] for name, chain in settings.chains.items()}
 
-        queue = Queue(self.redis, retention_ms=settings.queue.retention_seconds * 1000)
+        queue = Queue(self.redis, retention_ms=retention_ms)
         self.gate = Gate(self.redis)
         self.catalogue = Catalogue(self.redis)
         self.executor = Executor(
@@ -46,24 +48,29 @@ class Parts:
             max_crashes=settings.queue.max_crashes,
             session_idle_seconds=settings.sessions.idle_seconds,
         )
+        self.keeper = LeaseKeeper(
+            url,
+            holder=holder,
+            running=self.executor.running,
+            retention_ms=retention_ms,
+            longest_block=settings.worker.max_block_seconds,
+        )
         self.worker = LeaseWorker(
             redis=self.redis,
             queue=queue,
             executor=self.executor,
-            owner=self.owner,
-            slots=settings.worker.max_in_flight,
-            lease_ms=self.lease_ms,
+            holder=holder,
+            on_claim=self.keeper.spoke,
+            on_strangers=Adoption(queue, self.catalogue).take_in,
         )
-        self.keeper = LeaseKeeper(queue=queue, executor=self.executor, owner=self.owner, lease_ms=self.lease_ms)
+        self.janitor = Janitor(self.redis)
         self.entries = [agent.entry() for agent in agents.values()]
         self.probe = ReadinessProbe(self.redis, self._targets.values())
 
     async def close(self) -> None:
         for target in self._targets.values():
             await target.provider.close()
-        with suppress(StoreUnavailable):
-            async with reachable():
-                await self.redis.aclose(close_connection_pool=True)
+        await close(self.redis)
 
 
 def _client(name: str, target: Target) -> TargetClient:

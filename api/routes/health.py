@@ -39,11 +39,12 @@ async def readyz(parts: PartsOf) -> Response:
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def exposition(parts: PartsOf) -> Response:
     try:
-        state = await parts.inspector.queue()
-        metrics.QUEUE_WAITING.set(state.waiting)
-        metrics.QUEUE_RUNNING.set(state.running)
-        metrics.QUEUE_DRAIN.set(state.drain_rate)
+        pace = await parts.inspector.pace()
+        metrics.QUEUE_WAITING.set(pace.waiting)
+        metrics.QUEUE_RUNNING.set(pace.running)
+        metrics.QUEUE_SLOTS.set(pace.slots)
+        metrics.QUEUE_DRAIN.set(pace.drain_rate)
     except StoreUnavailable:
-        for gauge in (metrics.QUEUE_WAITING, metrics.QUEUE_RUNNING, metrics.QUEUE_DRAIN):
+        for gauge in (metrics.QUEUE_WAITING, metrics.QUEUE_RUNNING, metrics.QUEUE_SLOTS, metrics.QUEUE_DRAIN):
             gauge.set(float("nan"))
     return Response(metrics.generate_latest(metrics.INGRESS), media_type=metrics.CONTENT_TYPE_LATEST)

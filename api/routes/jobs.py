@@ -66,7 +66,7 @@ async def submit(
         sighting = await _until_finished(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
     seconds = presenter.seconds_until_worth_asking(sighting)
     headers |= {"Location": f"/v1/jobs/{sighting.job.id}"}
-    headers |= parts.admission.rate_limit_headers(sighting.queue.waiting, seconds)
+    headers |= parts.admission.rate_limit_headers(sighting.pace.waiting, seconds)
     return _job_response(sighting, status=200 if wish and sighting.job.finished else 202, headers=headers)
 
 
@@ -126,8 +126,8 @@ async def list_jobs(
             pointer = FieldError(pointer=f"?{name}", detail="is not the id of a job")
             raise Problem(Code.BAD_CURSOR, f"{name} takes the id of a job, such as last_id.", errors=[pointer])
     page = await parts.inspector.jobs(tenant, wanted, limit=limit, after=after, before=before)
-    queue = await parts.inspector.queue()
-    data = [presenter.job_resource(Sighting(job, None, queue)) for job in page.jobs]
+    pace = await parts.inspector.pace()
+    data = [presenter.job_resource(Sighting(job, None, pace)) for job in page.jobs]
     return _json(
         {
             "object": "list",

@@ -6,13 +6,12 @@
 -- higher or calls before it use less, and later when they use more.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, DIMENSIONS, DAY_MS, open_pool, close_pool, drop_lapsed and wait_for
+-- RETURNS nothing: it defines now, DIMENSIONS, open_pool, close_pool, drop_lapsed and wait_for
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local DIMENSIONS = {'requests', 'input', 'output'}
 local BURST = 0.1
-local DAY_MS = 86400000
 
 -- The pool's buckets as they stand now: flow, booked, rate (per ms), capacity and limit (per minute) by dimension.
 -- `configured` holds the limits of the settings; what the provider's headers taught goes before them.

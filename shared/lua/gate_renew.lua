@@ -1,4 +1,5 @@
 -- gate_renew: a living worker keeps the places of its calls in flight.
+-- USES gate_common
 -- KEYS calls
 -- ARGV ids lease_ms
 --   ids   JSON list

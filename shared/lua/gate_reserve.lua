@@ -1,6 +1,7 @@
 -- gate_reserve: books one model call over requests, input tokens, output tokens and calls in flight, all or nothing.
 -- What is booked is taken at once; the call waits until its share has flowed in (the cell rate algorithm, ITU-T
 -- I.371), so calls start in the order in which they were booked. Repeated with the same id it answers the same.
+-- USES gate_common
 -- KEYS state calls bookings estimates
 -- ARGV id agent characters max_output limits lease_ms
 --   characters   size of the request; how many tokens that makes is learned per agent

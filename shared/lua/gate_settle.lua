@@ -1,5 +1,6 @@
 -- gate_settle: ends a booked call: frees its place, corrects the buckets by what was really used, and learns.
 -- Repeated it changes nothing more.
+-- USES gate_common
 -- KEYS state calls bookings estimates
 -- ARGV id agent limits used characters observed pause_ms
 --   used         JSON {requests, input, output} that the provider counted, input without cache reads; '' when that is

@@ -1,6 +1,7 @@
 -- job_checkpoint: appends one record to a job's journal and adds what it cost, if the job is still this worker's.
 -- Safe to repeat after a lost answer: a record that is there already is not appended again.
--- KEYS leases turns
+-- USES job_common
+-- KEYS
 -- ARGV id owner index record counters served said
 --   index      how many records the worker believes are there
 --   counters   JSON object, what to add to the job's usage
@@ -8,17 +9,18 @@
 --   said       its text, which is the job's partial output, or ''
 -- RETURNS 'ok', or 'lost' when the job or its journal is not as this worker knows it
 
-if redis.call('HGET', leases, id) ~= owner then return 'lost' end
+local job, turns = JOB .. id, JOB .. id .. TURNS
+if redis.call('HGET', LEASES, id) ~= owner then return 'lost' end
 local length = redis.call('LLEN', turns)
 if length == tonumber(index) + 1 and redis.call('LINDEX', turns, -1) == record then return 'ok' end
 if length ~= tonumber(index) then return 'lost' end
 
 redis.call('RPUSH', turns, record)
-for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', JOB .. id, name, string.format('%.0f', more)) end
-if said ~= '' then redis.call('HSET', JOB .. id, 'said', said) end
+for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', job, name, string.format('%.0f', more)) end
+if said ~= '' then redis.call('HSET', job, 'said', said) end
 if served ~= '' then
-  redis.call('HSET', JOB .. id, 'served', served)
-  redis.call('HDEL', JOB .. id, 'parks')             -- the provider answers: the next outage starts anew
+  redis.call('HSET', job, 'served', served)
+  redis.call('HDEL', job, 'parks')             -- the provider answers: the next outage starts anew
 end
-announce(id)
+announce(id, redis.call('HGET', job, 'status'))
 return 'ok'

@@ -1,70 +1,107 @@
--- job_claim: takes up to `count` due jobs under a lease. The lease is the job's score in the queue: while it lasts
--- the job is not due, and when its worker dies it becomes due again by itself, at its old place.
--- KEYS queue leases wake
--- ARGV owner lease_ms count suspects
+-- job_claim: takes up to `wanted` due jobs under a lease, from the tenant whose turn it is, again and again.
+-- The lease is the job's score in its queue: while it lasts the job is not due, and when its worker dies it becomes
+-- due again by itself, at its old place.
+-- USES job_common job_fairness job_pace job_ending job_leases
+-- KEYS
+-- ARGV owner slots lease_ms retention_ms wanted suspects
+--   slots      how many jobs this worker can run in all
 --   suspects   how many suspects this worker may take: jobs that have seen two workers or more die. They run one at
 --              a time, so that a job that kills its worker does not take the same neighbours down again and again;
 --              one death alone says little, as it makes suspects of all that ran there
--- RETURNS {ms until the next job is due or -1 for none, now (ms), id, record, id, record, …}; record = flat HGETALL
---         A job whose lease this owner itself let lapse comes too, with a new lease: it may be running there still.
---         After a lost answer what it held comes so, too, when its lease has lapsed.
+-- RETURNS {ms until something is due or -1 for nothing known, now, jobs, strangers}
+--           jobs = {id, record, id, record, …}; record = flat HGETALL. A job whose lease this owner itself let lapse
+--           comes too, with a new lease: it may be running there still. So comes what was in a lost answer.
+--           strangers = {id, blob, id, blob, …}: what a stock arq client enqueued; blob is '' when it is no JSON
 
-local free, leftover = tonumber(count), tonumber(suspects)
-local taken, looked = {-1, now}, 0
+local free, leftover, looked = tonumber(wanted), tonumber(suspects), 0
+local jobs, strangers = {}, {}
 
-sign_of_life(queue, leases, lease_ms)
-
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', RETURNING, '-inf', now, 'LIMIT', 0, 1000)) do
-  local place = redis.call('HGET', JOB .. id, 'place')
-  if place then redis.call('ZADD', queue, 'XX', place, id) end
-  redis.call('ZREM', RETURNING, id)
+local function hand_over(id)
+  jobs[#jobs + 1] = id
+  jobs[#jobs + 1] = redis.call('HGETALL', JOB .. id)
 end
 
-local function take(id, holder)
-  local job = JOB .. id
-  local died = holder and holder ~= owner  -- our own lapsed lease means that Redis was away, not that we died
-  if died then redis.call('HINCRBY', job, 'crashes', 1) end
-  local suspect = tonumber(redis.call('HGET', job, 'crashes') or 0) >= SUSPECT_CRASHES
-  if suspect and leftover < 1 then
-    if died then redis.call('HDEL', leases, id) end  -- this death is counted; do not count it again
-    redis.call('ZADD', queue, 'XX', now + 500, id)
-    redis.call('ZADD', RETURNING, now + 500, id)
-    return
+sign_of_life(owner, slots, lease_ms)
+for _, id in ipairs(sweep(owner, retention_ms)) do
+  lease(id, redis.call('HGET', JOB .. id, 'tenant'), owner, lease_ms)
+  hand_over(id)
+end
+rank(DEFAULT_TENANT)  -- a stock client tells nobody that it has enqueued something
+
+local function take(id, tenant, started_ms)
+  lease(id, tenant, owner, lease_ms)
+  redis.call('HSET', JOB .. id, 'claimed_ms', now)
+  redis.call('HDEL', JOB .. id, 'wait_reason', 'next_attempt_ms')
+  if not started_ms then
+    redis.call('HSET', JOB .. id, 'started_ms', now)
+    redis.call('ZREM', EXPIRING, id)
   end
-  if suspect then leftover = leftover - 1 end
-  lease(id, queue, leases, owner, lease_ms)
   transition(id, 'claim')
-  redis.call('HSETNX', job, 'started_ms', now)
-  redis.call('HDEL', job, 'wait_reason', 'next_attempt_ms')
-  announce(id)
-  taken[#taken + 1] = id
-  taken[#taken + 1] = redis.call('HGETALL', job)
+  served(tenant)
+  hand_over(id)
   free = free - 1
 end
 
+local function meet_stranger(id, queue)
+  redis.call('ZADD', queue, 'XX', now + 60000, id)  -- for a stock worker, or for another look
+  local blob = redis.call('GET', ARQ_JOB .. id)
+  if not blob then return redis.call('ZREM', queue, id) end
+  strangers[#strangers + 1] = id
+  strangers[#strangers + 1] = pcall(cjson.decode, blob) and blob or ''
+end
+
 -- Every entry looked at leaves the window of due entries, so this ends.
-while free > 0 and looked < 1000 do
-  local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, free)
-  if #due == 0 then break end
-  for _, id in ipairs(due) do
-    looked = looked + 1
-    local held_ms = redis.call('PTTL', ARQ_IN_PROGRESS .. id)
-    local status = redis.call('HGET', JOB .. id, 'status')
-    if held_ms > 0 then                              -- a living holder: arq's Job.abort() set the score back
-      redis.call('ZADD', queue, 'XX', now + held_ms + 1, id)
-    elseif not status then                           -- put there by a stock client, whose jobs nobody runs yet
-      redis.call('ZADD', queue, 'XX', now + 60000, id)
-    elseif FINISHED[status] then                     -- a stale entry
-      redis.call('ZREM', queue, id)
-    else
-      take(id, redis.call('HGET', leases, id))
-    end
+local function look_at(id, tenant)
+  local queue = queue_of(tenant)
+  local status, started_ms, crashes = unpack(redis.call('HMGET', JOB .. id, 'status', 'started_ms', 'crashes'))
+  local held_ms = redis.call('PTTL', ARQ_IN_PROGRESS .. id)
+  if held_ms > 0 then                     -- a living holder: arq's Job.abort() set the score back
+    redis.call('ZADD', queue, 'XX', now + held_ms + 1, id)
+  elseif not status then
+    meet_stranger(id, queue)
+  elseif status ~= 'queued' then          -- a stale entry, or one that the next sweep will give back
+    if FINISHED[status] then redis.call('ZREM', queue, id) else redis.call('ZADD', queue, 'XX', now + 1000, id) end
+  elseif tonumber(crashes or 0) < SUSPECT_CRASHES then
+    take(id, tenant, started_ms)
+  elseif leftover > 0 then
+    leftover = leftover - 1
+    take(id, tenant, started_ms)
+  else
+    redis.call('ZADD', queue, 'XX', now + 500, id)
+    redis.call('ZADD', RETURNING, now + 500, id)
   end
 end
 
-local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
-if first[2] then
-  taken[1] = math.max(0, math.floor(tonumber(first[2]) - now))
-  if taken[1] == 0 then wake_one(wake) end           -- work is left: pass the baton to another idle worker
+while free > 0 and looked < 1000 do
+  local tenant = redis.call('ZRANGE', READY, 0, 0)[1]
+  if not tenant then break end
+  local id = redis.call('ZRANGEBYSCORE', queue_of(tenant), '-inf', now, 'LIMIT', 0, 1)[1]
+  if id then look_at(id, tenant) end
+  rank(tenant)
+  looked = looked + 1
 end
-return taken
+
+-- One worker, not all, is told to the millisecond when the next job is due; the others look again when they sweep.
+local function due_in()
+  local first
+  for _, times in ipairs({RETURNING, EXPIRING}) do
+    local at = tonumber(redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')[2])
+    if at and (not first or at < first) then first = at end
+  end
+  if not first then return -1 end
+  local ms = math.max(1, math.ceil(first - now))
+  local told = redis.call('GET', TIMEKEEPER)
+  if told then
+    local at, who = string.match(told, '^(%S+) (.*)$')
+    if tonumber(at) <= first and who ~= owner then return -1 end
+  end
+  redis.call('SET', TIMEKEEPER, string.format('%.0f ', first) .. owner, 'PX', ms)
+  return ms
+end
+
+if redis.call('ZCARD', READY) > 0 then
+  wake_one()                              -- work is left: pass the baton to another idle worker
+  return {0, now, jobs, strangers}
+end
+redis.call('DEL', WAKE)
+return {due_in(), now, jobs, strangers}

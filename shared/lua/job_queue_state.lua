@@ -1,7 +1,7 @@
 -- job_queue_state: how the queue stands.
--- KEYS queue leases drain
+-- USES job_common job_pace
+-- KEYS
 -- ARGV
--- RETURNS {waiting, running, drain rate in jobs per second, now (ms)}
+-- RETURNS {pace…}
 
-local rate = drain_rate(drain)
-return {waiting(queue, leases), redis.call('HLEN', leases), tostring(rate), now}
+return pace()

@@ -1,46 +1,82 @@
--- job_submit: accepts a job, all of it or nothing: idempotency key, depth, record, queue entry, wake-up.
+-- job_submit: accepts a job, all of it or nothing: idempotency key, caps, record, queue entry, wake-up.
 -- Safe to repeat with the same id after a lost answer.
--- KEYS queue leases wake drain arq_job tenant_jobs
--- ARGV id spec blob head_start_ms max_depth max_wait_seconds idempotency fingerprint
---   idempotency   the key's Redis key, or '' for none; a refusal does not use it up
--- RETURNS {'accepted', id, ahead, waiting, drain rate, now}  a new job, `ahead` jobs before it
---      or {'replayed', id}                                   this key has made this job already, with the same body
---      or {'conflict', id}                                   this key has made another job
---      or {'full', reason, waiting, drain rate}              not taken; reason is 'depth' or 'wait'; drain rate in jobs/s
+-- USES job_common job_fairness job_pace
+-- KEYS
+-- ARGV id tenant spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms limits idempotency fingerprint
+--   run_at_ms, delay_ms    when it may start at the earliest: at a time, or so long from now; 0 for neither
+--   ttl_ms, deadline_ms    how long from now, or until when, it may wait for its first start; 0 for ever
+--   limits                 {max depth, max wait in seconds or 0, the tenant's max waiting or 0, its max running or 0,
+--                          its weight}, with spaces between them
+--   idempotency            the key's Redis key, or '' for none; a refusal does not use it up
+-- RETURNS {'accepted', id, status, ahead, next attempt (ms) or 0, expires (ms) or 0, pace…}   pace: see job_pace
+--      or {'replayed', id}                           this key has made this job already, with the same body
+--      or {'conflict', id}                           this key has made another job
+--      or {'full', reason, the tenant's waiting, pace…}   not taken; reason is 'depth', 'wait' or 'tenant'
 
-local job = JOB .. id
-local rate = drain_rate(drain)
+local job, queue = JOB .. id, queue_of(tenant)
 
-local function accepted()
-  local ahead = redis.call('ZRANK', queue, id) or 0
-  return {'accepted', id, ahead, waiting(queue, leases), tostring(rate), now}
+local function accepted(next_ms, expires_ms)
+  return {'accepted', id, redis.call('HGET', job, 'status'), ahead_of(id, tenant), next_ms, expires_ms, unpack(pace())}
 end
 
-if redis.call('EXISTS', job) == 1 then return accepted() end
+if redis.call('EXISTS', job) == 1 then
+  local next_ms, expires_ms = unpack(redis.call('HMGET', job, 'next_attempt_ms', 'expires_ms'))
+  return accepted(tonumber(next_ms or 0), tonumber(expires_ms or 0))
+end
 
 if idempotency ~= '' then
   local prior = redis.call('HMGET', idempotency, 'job_id', 'fingerprint')
   if prior[1] then return {prior[2] == fingerprint and 'replayed' or 'conflict', prior[1]} end
 end
 
-local depth = waiting(queue, leases)
-if depth >= tonumber(max_depth) then return {'full', 'depth', depth, tostring(rate)} end
-if tonumber(max_wait_seconds) > 0 and rate > 0 and depth / rate > tonumber(max_wait_seconds) then
-  return {'full', 'wait', depth, tostring(rate)}
+local max_depth, max_wait, max_waiting, max_running, weight =
+  string.match(limits, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+local waiting, own = counted('', 'queued'), counted(tenant, 'queued')
+local function full(reason) return {'full', reason, own, unpack(pace())} end
+if waiting >= tonumber(max_depth) then return full('depth') end
+if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant') end
+if tonumber(max_wait) > 0 then
+  local _, running, slots, busy_ms = unpack(pace())
+  if slots > 0 and busy_ms > 0 and (waiting + running - slots) * busy_ms / slots > max_wait * 1000 then
+    return full('wait')
+  end
 end
 
-local place = now - head_start_ms
-redis.call('HSET', job, 'spec', spec, 'status', 'queued', 'created_ms', now, 'place', place)
+local due = math.max(now, tonumber(run_at_ms), now + delay_ms)
+local place = due - head_start_ms
+local expires = tonumber(deadline_ms)
+if tonumber(ttl_ms) > 0 then expires = math.min(now + ttl_ms, expires > 0 and expires or math.huge) end
+redis.call('HSET', job, 'spec', spec, 'tenant', tenant, 'status', 'queued', 'created_ms', now, 'place', place)
+redis.call('SET', ARQ_JOB .. id, blob)
 if idempotency ~= '' then
   redis.call('HSET', idempotency, 'job_id', id, 'fingerprint', fingerprint)
   redis.call('HSET', job, 'idempotency', idempotency)
 end
-redis.call('SET', arq_job, blob)
-for _, old in ipairs(redis.call('ZRANGE', tenant_jobs, 0, 1)) do  -- so the list cannot outgrow its jobs
-  if redis.call('EXISTS', JOB .. old) == 0 then redis.call('ZREM', tenant_jobs, old) end
+if expires > 0 then
+  redis.call('HSET', job, 'expires_ms', expires)
+  redis.call('ZADD', EXPIRING, expires, id)
 end
-redis.call('ZADD', tenant_jobs, 0, id)
-redis.call('ZADD', queue, place, id)
-announce(id)
-wake_one(wake)
-return accepted()
+
+local list = TENANT_JOBS .. tenant
+redis.call('ZADD', list, 0, id)
+redis.call('PERSIST', list)
+redis.call('SADD', LISTED, tenant)
+local given = redis.call('HMGET', TENANTS, tenant .. ':weight', tenant .. ':max_running')
+if (given[1] or '1') ~= weight then redis.call('HSET', TENANTS, tenant .. ':weight', weight) end
+if (given[2] or '0') ~= max_running then
+  if max_running == '0' then redis.call('HDEL', TENANTS, tenant .. ':max_running')
+  else redis.call('HSET', TENANTS, tenant .. ':max_running', max_running) end
+end
+
+count(tenant, 'queued', 1)
+announce(id, 'queued')
+if due > now then
+  redis.call('ZADD', queue, due, id)
+  redis.call('ZADD', RETURNING, due, id)
+  redis.call('HSET', job, 'wait_reason', 'scheduled', 'next_attempt_ms', due)
+  wake_one()                              -- whoever wakes learns when the next job is due
+else
+  redis.call('ZADD', queue, place, id)
+end
+rank(tenant)
+return accepted(due > now and due or 0, expires)

@@ -12,8 +12,9 @@ from local.service_process import LogLine
 from shared import ids, keys
 from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Event, Job, JobSpec, Status
-from shared.queue import Accepted, Conclusion, Queue
+from shared.queue import Conclusion, Holder, Queue
 from shared.redis_client import Redis
+from shared.submission import Accepted, Caps
 
 # No proxies, and a TLS context without the certificates that nothing here needs: loading them takes 50 ms.
 QUICK_CLIENT: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": 30}
@@ -129,12 +130,12 @@ class StandIn:
     async def add(self, **fields: Any) -> str:
         """A job that came in earlier; `fields` are those of JobSpec."""
         spec = JobSpec(**({"tenant": "default", "agent": "assistant", "input": "x", "chain": "default"} | fields))
-        answer = await self._queue.submit(ids.new_job_id(), spec, max_depth=1_000_000)
+        answer = await self._queue.submit(ids.new_job_id(), spec, caps=Caps(max_depth=1_000_000))
         assert isinstance(answer, Accepted)
         return answer.job_id
 
     async def take(self, count: int = 1) -> list[Job]:
-        return (await self._queue.claim("stand-in", lease_ms=60_000, count=count, suspects=1)).jobs
+        return (await self._queue.claim(Holder("stand-in", 10, 60_000), wanted=count, suspects=1)).jobs
 
     async def finish(self, job_id: str, output: str = "Done.", event: Event = Event.SUCCEED) -> Status:
         return await self._queue.finish("stand-in", job_id, Conclusion(event, output))

@@ -13,8 +13,9 @@ from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.job import FINISHED, TRANSITIONS, Event, JobSpec, Status, WaitReason
-from shared.queue import Accepted, Conclusion, Queue, QueueFull
+from shared.queue import Conclusion, Holder, Queue
 from shared.redis_client import connect
+from shared.submission import Accepted, Caps, QueueFull
 from shared.turn import ResultRecord
 from tests.key_leaks import leaked_keys
 
@@ -54,7 +55,7 @@ class JobStates(RuleBasedStateMachine):
         job_id = ids.new_job_id()
         spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
         waiting = sum(holder is None for holder in self.holders.values())
-        answer = self.run(self.queue.submit(job_id, spec, max_depth=MAX_DEPTH))
+        answer = self.run(self.queue.submit(job_id, spec, caps=Caps(max_depth=MAX_DEPTH)))
         if waiting >= MAX_DEPTH:
             assert isinstance(answer, QueueFull)
             assert answer.waiting == waiting
@@ -67,7 +68,7 @@ class JobStates(RuleBasedStateMachine):
 
     @rule(owner=owners, count=st.integers(1, 3))
     def claim(self, owner: str, count: int) -> None:
-        claim = self.run(self.queue.claim(owner, lease_ms=60_000, count=count, suspects=3))
+        claim = self.run(self.queue.claim(Holder(owner, 10, 60_000), wanted=count, suspects=3))
         for job in claim.jobs:
             assert job.id in self.holders, "a finished job is never claimed"
             self.holders[job.id] = owner
@@ -141,7 +142,7 @@ class JobStates(RuleBasedStateMachine):
     @precondition(lambda self: self.statuses)
     @rule(owner=owners)
     def renew(self, owner: str) -> None:
-        renewal = self.run(self.queue.renew(owner, sorted(self.statuses), lease_ms=60_000))
+        renewal = self.run(self.queue.renew(Holder(owner, 10, 60_000), sorted(self.statuses)))
         assert set(renewal.lost) == {job_id for job_id in self.statuses if self.holders.get(job_id) != owner}
         assert all(self.statuses[job_id] == Status.CANCELLING for job_id in renewal.cancelling)
 

@@ -13,8 +13,9 @@ from redis.asyncio import ConnectionPool
 from local.redis_server import RedisServer
 from shared import ids, keys
 from shared.job import Event, IncompleteReason, JobError, JobSpec, Priority, WaitReason
-from shared.queue import JOB_FUNCTION, Conclusion, Queue
+from shared.queue import JOB_FUNCTION, Conclusion, Holder, Queue
 from shared.redis_client import Redis
+from shared.submission import Caps
 from tests.waiting import until
 
 OWNER = "worker-a"
@@ -40,13 +41,13 @@ def queue(redis: Redis) -> Queue:
 async def submit(queue: Queue, **fields: Any) -> str:
     job_id = ids.new_job_id()
     spec = JobSpec(**{"tenant": "default", "agent": "assistant", "input": "hello", "chain": "default", **fields})
-    await queue.submit(job_id, spec, max_depth=100)
+    await queue.submit(job_id, spec, caps=Caps(max_depth=100))
     return job_id
 
 
 async def claimed(queue: Queue) -> str:
     job_id = await submit(queue)
-    await queue.claim(OWNER, lease_ms=60_000, count=1, suspects=1)
+    await queue.claim(Holder(OWNER, 10, 60_000), wanted=1, suspects=1)
     return job_id
 
 
@@ -100,7 +101,7 @@ async def test_a_parked_job_is_deferred_and_one_given_back_is_queued(arq: ArqRed
 
 async def test_a_job_whose_lease_lapsed_is_queued_again(arq: ArqRedis, redis: Redis, queue: Queue) -> None:
     job_id = await submit(queue)
-    await queue.claim(OWNER, lease_ms=1, count=1, suspects=1)
+    await queue.claim(Holder(OWNER, 10, 1), wanted=1, suspects=1)
     job = look(arq, job_id)
 
     async def is_queued() -> bool:
@@ -178,7 +179,7 @@ async def test_a_job_of_stock_arq_is_left_to_a_stock_worker(arq: ArqRedis, queue
     assert stock is not None
     ours = await submit(queue)
 
-    claim = await queue.claim(OWNER, lease_ms=60_000, count=5, suspects=1)
+    claim = await queue.claim(Holder(OWNER, 10, 60_000), wanted=5, suspects=1)
 
     assert [job.id for job in claim.jobs] == [ours]
     info = await stock.info()
@@ -194,7 +195,7 @@ async def test_nothing_in_redis_is_a_pickle(arq: ArqRedis, redis: Redis, queue: 
 
     seen = set()
     async for key in redis.scan_iter():  # type: ignore[attr-defined]
-        if key == keys.ALIVE or await redis.type(key) != "string":  # type: ignore[attr-defined]
+        if key in (keys.PACE_FRESH, keys.TIMEKEEPER) or await redis.type(key) != "string":  # type: ignore[attr-defined]
             continue
         value = await arq.get(key)
         assert isinstance(value, bytes)

@@ -8,8 +8,9 @@ from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.job import Event, Job, JobSpec, WaitReason
-from shared.queue import Conclusion, Queue
+from shared.queue import Conclusion, Holder, Queue
 from shared.redis_client import Redis
+from shared.submission import Caps
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage
 
@@ -43,8 +44,8 @@ def queue(redis: Redis) -> Queue:
 async def job_id(queue: Queue) -> str:
     """A job that OWNER holds."""
     made = ids.new_job_id()
-    await queue.submit(made, SPEC, max_depth=10)
-    await queue.claim(OWNER, lease_ms=60_000, count=1, suspects=1)
+    await queue.submit(made, SPEC, caps=Caps(max_depth=10))
+    await queue.claim(Holder(OWNER, 10, 60_000), wanted=1, suspects=1)
     return made
 
 
@@ -123,7 +124,7 @@ async def test_the_next_worker_goes_on_where_the_last_one_stopped(
 ) -> None:
     await checkpoints.append(OWNER, job_id, 0, ANSWER)
     await queue.release(OWNER, job_id, WaitReason.CAPACITY)
-    await queue.claim("worker-b", lease_ms=60_000, count=1, suspects=1)
+    await queue.claim(Holder("worker-b", 10, 60_000), wanted=1, suspects=1)
 
     await checkpoints.append("worker-b", job_id, 1, RECEIPT)
     with pytest.raises(LeaseLost):

@@ -3,8 +3,10 @@
 from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.job import JobSpec, Priority, Status, WaitReason
-from shared.queue import Accepted, Conclusion, Event, Queue
+from shared.queue import Conclusion, Event, Holder, Queue
 from shared.redis_client import Redis
+from shared.retention import Janitor
+from shared.submission import Accepted, Caps
 from shared.turn import ModelRecord
 from shared.usage import Usage
 from tests.waiting import until
@@ -15,20 +17,25 @@ LEASE_MS = 60_000
 async def submitted(queue: Queue, priority: Priority = Priority.STANDARD) -> str:
     job_id = ids.new_job_id()
     spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default", priority=priority)
-    assert isinstance(await queue.submit(job_id, spec, max_depth=100), Accepted)
+    assert isinstance(await queue.submit(job_id, spec, caps=Caps(max_depth=100)), Accepted)
     return job_id
 
 
 async def claimed(queue: Queue, owner: str, count: int = 1) -> list[str]:
-    return [job.id for job in (await queue.claim(owner, lease_ms=LEASE_MS, count=count, suspects=1)).jobs]
+    return [job.id for job in (await queue.claim(Holder(owner, 10, LEASE_MS), wanted=count, suspects=1)).jobs]
 
 
 async def let_lapse(redis: Redis, *job_ids: str) -> None:
     """What the end of a lease does to the store."""
     for job_id in job_ids:
-        await redis.zadd(keys.ARQ_QUEUE, {job_id: 1})
         await redis.zadd(keys.RETURNING, {job_id: 1})
         await redis.delete(keys.ARQ_IN_PROGRESS + job_id)
+
+
+async def nobody_spoke_for_long(redis: Redis) -> None:
+    """What the store looks like right after an outage: nobody has claimed or renewed for as long as it took."""
+    for worker in await redis.zrange(keys.WORKERS, 0, -1):
+        await redis.zadd(keys.WORKERS, {worker: 1})
 
 
 def queue_of(redis: Redis) -> Queue:
@@ -47,9 +54,7 @@ async def test_a_job_whose_worker_died_goes_before_newer_ones(redis: Redis) -> N
     old = await submitted(queue)
     assert await claimed(queue, "a") == [old]
     newer = [await submitted(queue) for _ in range(3)]
-    await redis.zadd(keys.ARQ_QUEUE, {old: 10**12})  # its lease ends just now, by the clock of the store
-    await redis.zadd(keys.RETURNING, {old: 10**12})
-    await redis.delete(keys.ARQ_IN_PROGRESS + old)
+    await let_lapse(redis, old)
 
     assert await claimed(queue, "b", 4) == [old, *newer]
 
@@ -74,10 +79,10 @@ async def test_after_an_outage_living_workers_keep_their_jobs(redis: Redis) -> N
     held = [await submitted(queue) for _ in range(5)]
     await claimed(queue, "a", 5)
     await let_lapse(redis, *held)
-    await redis.set(keys.ALIVE, "1")  # nobody has claimed or renewed for as long as the outage took
+    await nobody_spoke_for_long(redis)
 
     assert await claimed(queue, "b", 5) == []
-    renewal = await queue.renew("a", held, lease_ms=LEASE_MS)
+    renewal = await queue.renew(Holder("a", 10, LEASE_MS), held)
     assert renewal.lost == []
 
 
@@ -86,12 +91,12 @@ async def test_after_an_outage_it_does_not_matter_who_comes_first(redis: Redis) 
     jobs = [await submitted(queue) for _ in range(4)]
     of_a, of_b = await claimed(queue, "a", 2), await claimed(queue, "b", 2)
     await let_lapse(redis, *jobs)
-    await redis.set(keys.ALIVE, "1")
+    await nobody_spoke_for_long(redis)
 
-    await queue.renew("a", of_a, lease_ms=LEASE_MS)  # A is back before B
+    await queue.renew(Holder("a", 10, LEASE_MS), of_a)  # A is back before B
 
     assert await claimed(queue, "c", 4) == []
-    assert (await queue.renew("b", of_b, lease_ms=LEASE_MS)).lost == []
+    assert (await queue.renew(Holder("b", 10, LEASE_MS), of_b)).lost == []
 
 
 async def test_a_job_cancelled_while_it_waits_keeps_what_it_had_said(redis: Redis) -> None:
@@ -113,10 +118,10 @@ async def test_a_death_is_counted_once_and_the_next_owner_is_fenced_in(redis: Re
     await claimed(queue, "a")
     await let_lapse(redis, job_id)
 
-    (job,) = (await queue.claim("b", lease_ms=LEASE_MS, count=1, suspects=1)).jobs
+    (job,) = (await queue.claim(Holder("b", 10, LEASE_MS), wanted=1, suspects=1)).jobs
 
     assert (job.crashes, job.attempt) == (1, 2)
-    assert (await queue.renew("a", [job_id], lease_ms=LEASE_MS)).lost == [job_id]
+    assert (await queue.renew(Holder("a", 10, LEASE_MS), [job_id])).lost == [job_id]
 
 
 async def test_suspects_are_taken_one_at_a_time(redis: Redis) -> None:
@@ -128,14 +133,14 @@ async def test_suspects_are_taken_one_at_a_time(redis: Redis) -> None:
         await let_lapse(redis, *jobs)
 
     assert len(await claimed(queue, "c", 3)) == 1
-    claim = await queue.claim("c", lease_ms=LEASE_MS, count=3, suspects=0)
+    claim = await queue.claim(Holder("c", 10, LEASE_MS), wanted=3, suspects=0)
     assert claim.jobs == []
 
 
 async def test_a_submit_whose_answer_was_lost_can_be_repeated(redis: Redis) -> None:
     queue, job_id = queue_of(redis), ids.new_job_id()
     spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
-    answers = [await queue.submit(job_id, spec, max_depth=1) for _ in range(2)]
+    answers = [await queue.submit(job_id, spec, caps=Caps(max_depth=1)) for _ in range(2)]
 
     assert all(isinstance(answer, Accepted) for answer in answers)
     assert await redis.zcard(keys.ARQ_QUEUE) == 1
@@ -148,8 +153,22 @@ async def test_the_list_of_a_tenant_does_not_outgrow_its_jobs(redis: Redis) -> N
         await claimed(queue, "a")
         assert await queue.finish("a", job_id, Conclusion(Event.SUCCEED, output="x")) == Status.SUCCEEDED
         await redis.delete(keys.job(job_id))  # its retention is over
+    kept = await submitted(queue)
 
-    assert await redis.zcard(keys.tenant_jobs("default")) <= 2
+    await Janitor(redis).sweep()
+
+    assert await redis.zrange(keys.tenant_jobs("default"), 0, -1) == [kept]
+
+
+async def test_of_a_tenant_whose_last_job_is_removed_nothing_is_left(redis: Redis) -> None:
+    queue = queue_of(redis)
+    job_id = await submitted(queue)
+    await queue.cancel(job_id)
+    await redis.delete(keys.job(job_id), keys.tenant_jobs("default"))  # its retention is over
+
+    await Janitor(redis).sweep()
+
+    assert await redis.smembers(keys.LISTED) == set()
 
 
 async def test_parks_count_only_outages_and_start_anew_when_the_provider_answers(redis: Redis) -> None:
@@ -159,5 +178,5 @@ async def test_parks_count_only_outages_and_start_anew_when_the_provider_answers
         await claimed(queue, "a")
         await queue.release("a", job_id, reason)
 
-    (job,) = (await queue.claim("a", lease_ms=LEASE_MS, count=1, suspects=1)).jobs
+    (job,) = (await queue.claim(Holder("a", 10, LEASE_MS), wanted=1, suspects=1)).jobs
     assert job.parks == 2

@@ -4,9 +4,10 @@ import pytest
 
 from shared import ids, keys
 from shared.job import Event, JobSpec
-from shared.queue import Conclusion, Queue
+from shared.queue import Conclusion, Holder, Queue
 from shared.redis_client import Redis
 from shared.scratchpad import MAX_NOTES, Scratchpad
+from shared.submission import Caps
 
 IDLE_SECONDS = 100
 
@@ -67,8 +68,8 @@ async def test_a_jobs_notes_end_with_the_job(redis: Redis, event: Event) -> None
     queue = Queue(redis, retention_ms=60_000)
     job_id = ids.new_job_id()
     spec = JobSpec(tenant="default", agent="researcher", input="hello", chain="default")
-    await queue.submit(job_id, spec, max_depth=10)
-    await queue.claim("worker", lease_ms=60_000, count=1, suspects=1)
+    await queue.submit(job_id, spec, caps=Caps(max_depth=10))
+    await queue.claim(Holder("worker", 10, 60_000), wanted=1, suspects=1)
     await pad(redis, session=None, job_id=job_id).write("a", "one")
     assert await redis.ttl(keys.job_notes(job_id)) > 7 * 86_400, "far longer than a job runs"  # type: ignore[attr-defined]
 

@@ -8,8 +8,16 @@ from shared import keys, scripts
 from shared.redis_client import Redis
 from shared.scripts import Script, script
 
-NAMES = sorted(path.stem for path in scripts._FOLDER.glob("*.lua") if not path.stem.endswith("_common"))
-STATE = {"queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "drain": keys.DRAIN}
+FILES = {path.stem: path.read_text() for path in scripts._FOLDER.glob("*.lua")}
+SHARED = {
+    name
+    for text in FILES.values()
+    for line in re.findall(r"^-- USES (.*)$", text, re.MULTILINE)
+    for name in line.split()
+}
+NAMES = sorted(FILES.keys() - SHARED)
+CALLS = {"calls": keys.gate_calls("pool")}
+ARGS = {"ids": "[]", "lease_ms": 1}
 
 
 def test_there_are_scripts() -> None:
@@ -47,39 +55,45 @@ async def test_every_script_compiles_and_is_known_by_our_own_digest(redis: Redis
 @pytest.mark.parametrize(
     ("given", "args"),
     [
-        ({}, {}),
-        (STATE | {"more": "x"}, {}),
-        ({name: key for name, key in STATE.items() if name != "drain"}, {}),
-        (STATE, {"more": 1}),
-        ({"Queue": keys.ARQ_QUEUE, "leases": keys.LEASES, "drain": keys.DRAIN}, {}),
+        ({}, ARGS),
+        (CALLS | {"more": "x"}, ARGS),
+        ({"Calls": keys.gate_calls("pool")}, ARGS),
+        (CALLS, ARGS | {"more": 1}),
+        (CALLS, {"ids": "[]"}),
     ],
 )
 async def test_a_call_by_other_names_is_refused_before_it_is_sent(
-    redis: Redis, given: dict[str, str], args: dict[str, int]
+    redis: Redis, given: dict[str, str], args: dict[str, str | int]
 ) -> None:
-    with pytest.raises(TypeError, match=r"job_queue_state takes KEYS .'queue', 'leases', 'drain'. and ARGV"):
-        await script("job_queue_state")(redis, given, args)
+    with pytest.raises(TypeError, match=r"gate_renew takes KEYS .'calls',. and ARGV"):
+        await script("gate_renew")(redis, given, args)
 
 
 async def test_arguments_may_come_in_any_order(redis: Redis) -> None:
-    await redis.zadd(keys.ARQ_QUEUE, {"a": 1, "b": 2})  # type: ignore[attr-defined]
-    await redis.hset(keys.LEASES, "a", "worker")  # type: ignore[attr-defined]
-    backwards = dict(reversed(STATE.items()))
+    pool = {"state": "state", "calls": "calls", "bookings": "bookings", "estimates": "estimates"}
+    limits = '{"requests": 50, "input": 10, "output": 10, "in_flight": 1}'
+    call = {"id": "call", "agent": "a", "characters": 100, "max_output": 1, "limits": limits, "lease_ms": 1}
 
-    waiting, running, *_ = await script("job_queue_state")(redis, backwards)
+    said, tokens, limit = await script("gate_reserve")(
+        redis, dict(reversed(pool.items())), dict(reversed(call.items()))
+    )
 
-    assert (waiting, running) == (1, 1)
-    await redis.delete(keys.ARQ_QUEUE, keys.LEASES)  # type: ignore[attr-defined]
+    assert (said, tokens, limit) == ("too_large", 30, 10)
 
 
 async def test_a_server_that_forgot_the_scripts_is_told_again(redis: Redis) -> None:
-    before = await script("job_queue_state")(redis, STATE)
+    before = await script("job_queue_state")(redis, {})
     await redis.script_flush()  # type: ignore[attr-defined]
-    again = await script("job_queue_state")(redis, STATE)
+    again = await script("job_queue_state")(redis, {})
 
-    assert before[:3] == again[:3] == [0, 0, "0"]
+    assert before[:4] == again[:4] == [0, 0, 0, -1]
     known = await redis.script_exists(script("job_queue_state").sha)  # type: ignore[attr-defined]
     assert known == [True], "and knows it from then on"
+
+
+def test_only_constants_that_are_mentioned_are_made_anew_at_each_call() -> None:
+    assert "local COUNTS = 'sluice:counts'" in script("job_submit").text
+    assert "local AGENTS =" not in script("job_submit").text
 
 
 def test_a_script_there_is_not_is_an_error() -> None:

@@ -11,8 +11,9 @@ from shared.checkpoints import Checkpoints
 from shared.errors import StoreUnavailable
 from shared.gate import Gate
 from shared.job import Job, JobSpec, Status
-from shared.queue import Queue
+from shared.queue import Holder, Queue
 from shared.redis_client import Redis, reachable
+from shared.submission import Caps
 from worker.attempt import Interruption
 from worker.executor import Executor
 from worker.model_call import ModelCaller
@@ -37,8 +38,8 @@ def executor(redis: Redis, queue: Queue) -> Executor:
 
 async def claimed(redis: Redis, queue: Queue) -> Job:
     spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
-    await queue.submit(ids.new_job_id(), spec, max_depth=10)
-    (job,) = (await queue.claim(OWNER, lease_ms=60_000, count=1, suspects=1)).jobs
+    await queue.submit(ids.new_job_id(), spec, caps=Caps(max_depth=10))
+    (job,) = (await queue.claim(Holder(OWNER, 10, 60_000), wanted=1, suspects=1)).jobs
     return job
 
 

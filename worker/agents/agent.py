@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from shared.catalogue import AgentEntry
-from shared.usage import NANO, dollars
+from shared.usage import dollars, from_dollars
 from worker.tools import Tool
 
 _LEAST_COST = Decimal("0.000001")  # what is shown of money
@@ -44,6 +44,21 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """What becomes of a job when the agent's own code raises: it goes on from its last turn after a pause that doubles
+    from `base_seconds` to `cap_seconds`, up to a fifth longer, and fails after so many attempts in all. A failing tool
+    is no such error, nor is a provider that is down."""
+
+    attempts: int = 3
+    base_seconds: float = 2
+    cap_seconds: float = 60
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1 or not 0 < self.base_seconds <= self.cap_seconds:
+            raise ValueError("retry takes attempts from 1 and 0 < base_seconds <= cap_seconds")
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """One agent. Raises ValueError at import when the declaration cannot work."""
 
@@ -53,6 +68,7 @@ class Agent:
     chain: str = "default"
     max_output_tokens: int = 4096
     budget: Budget = field(default_factory=Budget)
+    retry: Retry = field(default_factory=Retry)
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -60,6 +76,8 @@ class Agent:
             raise ValueError(f"agent name {self.name!r}: use lower case letters, digits, - and _, at most 64")
         if not isinstance(self.budget, Budget):
             raise ValueError(f"agent {self.name}: budget takes a Budget(…), not {self.budget!r}")
+        if not isinstance(self.retry, Retry):
+            raise ValueError(f"agent {self.name}: retry takes a Retry(…), not {self.retry!r}")
         if self.max_output_tokens < 1:
             raise ValueError(f"agent {self.name}: max_output_tokens must be at least 1")
         strange = [tool for tool in self.tools if not isinstance(tool, Tool)]
@@ -89,7 +107,7 @@ class Agent:
     def entry(self) -> AgentEntry:
         """The agent as the catalogue shows it."""
         budget = self.budget
-        cost_nano = int(Decimal(budget.max_cost_usd) * NANO) if budget.max_cost_usd else None
+        cost_nano = from_dollars(budget.max_cost_usd) if budget.max_cost_usd else None
         return AgentEntry(
             name=self.name,
             version=self.version,

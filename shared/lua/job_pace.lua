@@ -1,0 +1,35 @@
+-- job_pace: how fast the queue moves. Jobs per second = slots of the living workers / mean time that a job keeps a
+-- slot. The mean is over jobs that ended, of all the times they held a slot: the plain mean of the first ten, then an
+-- exponentially weighted one. So it is known from the first end on and does not sink when there is nothing to do.
+-- KEYS
+-- ARGV
+-- RETURNS nothing: it defines learn_pace, pace, ahead_of
+
+local MEMORY = 10
+
+local function learn_pace(busy_ms)
+  local ended = redis.call('HINCRBY', PACE, 'ended', 1)
+  local mean = tonumber(redis.call('HGET', PACE, 'busy_ms') or busy_ms)
+  mean = mean + (busy_ms - mean) / math.min(ended, MEMORY)
+  redis.call('HSET', PACE, 'busy_ms', string.format('%.3f', mean))
+  redis.call('PEXPIRE', PACE, DAY_MS)
+end
+
+-- {waiting, running, slots, mean ms that a job keeps a slot or -1 while none has ended, now}
+local function pace()
+  local slots, busy_ms = unpack(redis.call('HMGET', PACE, 'slots', 'busy_ms'))
+  local running = counted('', 'running') + counted('', 'cancelling')
+  return {counted('', 'queued'), running, tonumber(slots or 0), math.ceil(tonumber(busy_ms or -1)), now}
+end
+
+-- How many jobs start before this one, which waits. Its own tenant's are counted; of every other tenant that is ready
+-- as many are expected to slip in between as the fair turn lets, taken together and with equal weights.
+local function ahead_of(id, tenant)
+  local own = redis.call('ZRANK', queue_of(tenant), id)
+  if not own then return -1 end
+  local others = math.max(0, counted('', 'queued') - counted(tenant, 'queued'))
+  if others == 0 then return own end
+  local rivals = redis.call('ZCARD', READY)
+  if redis.call('ZSCORE', READY, tenant) then rivals = rivals - 1 end
+  return own + math.min(others, (own + 1) * rivals)
+end
