@@ -46,10 +46,10 @@ def _spec(blob: str, agents: Mapping[str, AgentEntry]) -> JobSpec:
     if not blob:
         raise NotForUs("it is not JSON; give the client a job_serializer that writes JSON, not arq's default pickle")
     asked = json.loads(blob)
-    if asked.get("f") != JOB_FUNCTION:
-        raise NotForUs(f"it asks for the function {asked.get('f')!r}; ours is {JOB_FUNCTION!r}")
-    given = asked.get("k") or {}
-    if asked.get("a") or not {"agent", "input"} <= given.keys() <= _TAKES:
+    if not isinstance(asked, dict) or asked.get("f") != JOB_FUNCTION:
+        raise NotForUs(f"it is no JSON job of arq's for the function {JOB_FUNCTION!r}")
+    given = asked.get("k")
+    if asked.get("a") or not isinstance(given, dict) or not {"agent", "input"} <= given.keys() <= _TAKES:
         raise NotForUs(f"{JOB_FUNCTION} takes agent= and input=, and at most {', '.join(sorted(_TAKES))}")
     if not isinstance(given["agent"], str) or not isinstance(given["input"], str) or not given["input"].strip():
         raise NotForUs("agent and input must be texts that are not empty")

@@ -9,6 +9,7 @@ this process lives (`shared/lua/job_leases.lua`).
 import asyncio
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 from shared import clock, keys, log
@@ -23,6 +24,7 @@ logger = log.get(__name__)
 BEAT_SECONDS = 1.0
 """How often a worker that holds jobs says that it lives; a third of the silence that others take for a death."""
 _PULSE_SECONDS = 0.5
+_STOP_SECONDS = 5.0
 
 
 class Running(Protocol):
@@ -65,12 +67,13 @@ class LeaseKeeper:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Ends the thread; what it kept lapses."""
+        """Ends the thread; what it kept lapses. Safe to call twice."""
         if self._pulse is not None:
             self._pulse.cancel()
-        if self._loop is not None and self._work is not None:
-            self._loop.call_soon_threadsafe(self._work.cancel)
-            await asyncio.to_thread(self._thread.join, 5)
+        if self._loop is not None and self._work is not None and self._thread.is_alive():
+            with suppress(RuntimeError):  # it has ended by itself just now
+                self._loop.call_soon_threadsafe(self._work.cancel)
+            await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
 
     def spoke(self) -> None:
         """The main loop itself has just given Redis a sign of life, by a claim."""

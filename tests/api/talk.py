@@ -104,7 +104,8 @@ def tracebacks(log: list[LogLine]) -> list[LogLine]:
 
 async def waiting(redis: Redis) -> int:
     """How many unfinished jobs there are."""
-    return int(await redis.zcard(keys.ARQ_QUEUE))
+    counts = await redis.hgetall(keys.COUNTS)
+    return sum(int(number) for field, number in counts.items() if field.startswith(":"))
 
 
 async def keys_like(redis: Redis, pattern: str) -> list[str]:
@@ -125,6 +126,7 @@ class StandIn:
     """Moves jobs as a worker would, one step at a time."""
 
     def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._queue = Queue(redis, retention_ms=3_600_000)
 
     async def add(self, **fields: Any) -> str:
@@ -133,6 +135,12 @@ class StandIn:
         answer = await self._queue.submit(ids.new_job_id(), spec, caps=Caps(max_depth=1_000_000))
         assert isinstance(answer, Accepted)
         return answer.job_id
+
+    async def paced(self, *, slots: int, busy_seconds: float) -> None:
+        """From now on, as if workers with so many slots had run jobs that took so long."""
+        measured = {"slots": slots, "busy_ms": busy_seconds * 1000, "ended": 10}
+        await self._redis.hset(keys.PACE, mapping=measured)
+        await self._redis.expire(keys.PACE, 3600)
 
     async def take(self, count: int = 1) -> list[Job]:
         return (await self._queue.claim(Holder("stand-in", 10, 60_000), wanted=count, suspects=1)).jobs

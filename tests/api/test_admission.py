@@ -13,6 +13,7 @@ from api.admission import retry_after
 from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared import keys
+from shared.pace import Pace
 from shared.redis_client import Redis
 from tests.api.talk import WORK, StandIn, announce, client, job_of, keys_like, problem, tracebacks, waiting
 
@@ -131,29 +132,41 @@ async def test_a_bad_submit_is_refused_as_bad_even_when_the_queue_is_full(
 
 
 async def test_a_wait_that_would_be_too_long_is_refused(http: httpx2.AsyncClient, worker: StandIn) -> None:
-    await worker.add()
-    await worker.run()  # one job in (at least) five seconds: the limit of eight is reached by the second that waits
+    await worker.paced(slots=1, busy_seconds=5)  # the first starts at once, the second waits for 5 s, the third for 10
     job_of(await http.post("/v1/jobs", json=WORK), 202)
+    await worker.take()
+    job_of(await http.post("/v1/jobs", json=WORK), 202)
+    await worker.paced(slots=1, busy_seconds=5)
     job_of(await http.post("/v1/jobs", json=WORK), 202)
     answer = await http.post("/v1/jobs", json=WORK)
     problem(answer, 429, "queue_full")
-    assert 9 <= int(answer.headers["retry-after"]) <= 15
+    assert 9 <= int(answer.headers["retry-after"]) <= 18
 
 
 async def test_an_empty_queue_takes_jobs_however_slowly_they_end(http: httpx2.AsyncClient, worker: StandIn) -> None:
-    await worker.add()
-    await worker.run()
+    await worker.paced(slots=1, busy_seconds=3600)
     job_of(await http.post("/v1/jobs", json=WORK), 202)
 
 
-@given(ahead=st.integers(0, 10**9), rate=st.floats(0, 1e6))
-def test_the_time_to_come_back_is_always_1_to_300_seconds(ahead: int, rate: float) -> None:
-    seconds = retry_after(ahead, rate)
+paces = st.builds(
+    Pace,
+    waiting=st.integers(0, 10**9),
+    running=st.integers(0, 10**4),
+    slots=st.integers(0, 10**4),
+    busy_ms=st.none() | st.integers(0, 10**8),
+    now_ms=st.just(10**12),
+)
+
+
+@given(ahead=st.integers(0, 10**9), pace=paces)
+def test_the_time_to_come_back_is_always_1_to_300_seconds(ahead: int, pace: Pace) -> None:
+    seconds = retry_after(ahead, pace)
     assert 1 <= seconds <= 300
-    if rate > 0:
-        assert seconds >= min(300, ahead / rate)
-        assert seconds <= max(1, 1.2 * ahead / rate + 1)
+    if pace.drain_rate > 0 and pace.running >= pace.slots:
+        assert seconds >= min(300, ahead / pace.drain_rate)
+        assert seconds <= max(1, 1.2 * (ahead + 1) / pace.drain_rate + 1)
 
 
 def test_not_all_are_told_to_come_back_at_the_same_time() -> None:
-    assert len({retry_after(100, 1.0) for _ in range(200)}) > 5
+    busy = Pace(waiting=100, running=1, slots=1, busy_ms=1000, now_ms=0)
+    assert len({retry_after(100, busy) for _ in range(200)}) > 5

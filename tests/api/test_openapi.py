@@ -62,7 +62,9 @@ async def test_the_body_of_a_submit_is_told_field_by_field(document: dict[str, A
     body = document["paths"]["/v1/jobs"]["post"]["requestBody"]
     assert body["required"]
     schema = resolve(document, body["content"]["application/json"]["schema"])
-    assert set(schema["properties"]) == {"agent", "input", "priority", "session_id", "budget", "metadata"}
+    what = {"agent", "input", "priority", "session_id", "budget", "metadata"}
+    when = {"run_at", "delay_seconds", "ttl_seconds", "deadline_at"}
+    assert set(schema["properties"]) == what | when
     assert schema["required"] == ["agent", "input"]
     assert schema["additionalProperties"] is False
     budget = resolve(document, schema["properties"]["budget"])

@@ -77,13 +77,11 @@ async def test_places_in_the_queue_are_told_by_priority(http: httpx2.AsyncClient
 
 
 async def test_the_retry_after_grows_with_what_is_ahead(http: httpx2.AsyncClient, worker: StandIn) -> None:
-    for _ in range(2):
-        await worker.add()
-        await worker.run()
-    for _ in range(8):
+    await worker.paced(slots=2, busy_seconds=5)
+    for _ in range(10):
         await worker.add()
     answer = await http.post("/v1/jobs", json=WORK)
-    assert 15 <= int(answer.headers["retry-after"]) <= 60, "8 jobs ahead, 2 done in (at least) 5 seconds"
+    assert int(answer.headers["retry-after"]) == 23, "10 jobs ahead, two of which start at once, and 5 s for every two"
     assert job_of(answer, 202)["queue"]["estimated_start_at"] > answer.json()["created_at"]
 
 

@@ -1,4 +1,5 @@
-"""The job scripts in random order, by random owners, against the table of states and a small model of the queue."""
+"""The job scripts in random order, by random workers, for tenants of unlike weight, against the table of states and a
+small model of the queue."""
 
 import asyncio
 from typing import Any
@@ -12,24 +13,27 @@ from local.redis_server import RedisServer
 from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
-from shared.job import FINISHED, TRANSITIONS, Event, JobSpec, Status, WaitReason
+from shared.inspector import Inspector
+from shared.job import FINISHED, TRANSITIONS, Event, JobSpec, Priority, Schedule, Status, WaitReason
 from shared.queue import Conclusion, Holder, Queue
 from shared.redis_client import connect
-from shared.submission import Accepted, Caps, QueueFull
+from shared.submission import Accepted, Caps, FullBecause, QueueFull
 from shared.turn import ResultRecord
 from tests.key_leaks import leaked_keys
+from tests.properties.queue_model import Entry, Model
 
-OWNERS = ("worker-a", "worker-b")
-MAX_DEPTH = 4
+OWNERS = ("worker-a", "worker-b", "worker-c")
+WEIGHTS = {"default": 1.0, "acme": 2.0, "globex": 0.5}
+MAX_RUNNING = {"acme": 3, "globex": 1}
+MAX_DEPTH, MAX_WAITING = 12, 7
+SLOTS, LEASE_MS, DELAY_MS = 10, 600_000, 500_000
 ENDS = [Event.SUCCEED, Event.STOP_SHORT, Event.FAIL]
 
 owners = st.sampled_from(OWNERS)
-picks = st.integers(0, 20)
+picks = st.integers(0, 50)
 
 
 class JobStates(RuleBasedStateMachine):
-    """`holders` is the model: which worker holds which unfinished job, None for a job that waits."""
-
     url = ""
 
     def __init__(self) -> None:
@@ -37,140 +41,218 @@ class JobStates(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.redis: Any = connect(self.url)
         self.queue = Queue(self.redis, retention_ms=60_000)
+        self.inspector = Inspector(self.redis)
         self.checkpoints = Checkpoints(self.redis)
-        self.holders: dict[str, str | None] = {}
-        self.statuses: dict[str, Status] = {}
-        self.revisions: dict[str, int] = {}
-        self.lengths: dict[str, int] = {}
+        self.model = Model(WEIGHTS, MAX_RUNNING)
+        self.seen: dict[str, tuple[Status, int]] = {}
         self.run(self.redis.flushall())
 
     def run(self, operation: Any) -> Any:
         return self.runner.run(operation)
 
-    def pick(self, number: int) -> str:
-        return sorted(self.statuses)[number % len(self.statuses)]
+    def pick(self, number: int) -> Entry:
+        jobs = list(self.model.jobs.values())
+        return jobs[number % len(jobs)]
 
-    @rule()
-    def submit(self) -> None:
+    def holder(self, owner: str) -> Holder:
+        """For a sign of life. The other workers have given theirs just now, however slow this machine is."""
+        now = int(self.run(self.redis.time())[0]) * 1000
+        for worker, silent in self.model.silent.items():
+            self.run(self.redis.zadd(keys.WORKERS, {worker: now - 100_000 if silent else now}))
+        self.model.speaks(owner)
+        return Holder(owner, SLOTS, LEASE_MS)
+
+    @rule(
+        tenant=st.sampled_from(sorted(WEIGHTS)),
+        priority=st.sampled_from(Priority),
+        ttl=st.booleans(),
+        delayed=st.sampled_from([True, False, False]),
+    )
+    def submit(self, tenant: str, priority: Priority, ttl: bool, delayed: bool) -> None:
         job_id = ids.new_job_id()
-        spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
-        waiting = sum(holder is None for holder in self.holders.values())
-        answer = self.run(self.queue.submit(job_id, spec, caps=Caps(max_depth=MAX_DEPTH)))
-        if waiting >= MAX_DEPTH:
+        schedule = Schedule(ttl_ms=600_000 if ttl else None, delay_ms=DELAY_MS if delayed else None)
+        spec = JobSpec(tenant, "assistant", "hello", "default", priority=priority, schedule=schedule)
+        caps = Caps(MAX_DEPTH, 0, MAX_WAITING, MAX_RUNNING.get(tenant, 0), WEIGHTS[tenant])
+        answer = self.run(self.queue.submit(job_id, spec, caps=caps))
+        if self.model.waiting() >= MAX_DEPTH:
             assert isinstance(answer, QueueFull)
-            assert answer.waiting == waiting
+            assert answer.because == FullBecause.DEPTH
+        elif self.model.waiting(tenant) >= MAX_WAITING:
+            assert isinstance(answer, QueueFull)
+            assert answer.because == FullBecause.TENANT
         else:
             assert isinstance(answer, Accepted)
-            self.holders[job_id] = None
-            self.statuses[job_id] = Status.QUEUED
-            self.revisions[job_id] = 0
-            self.lengths[job_id] = 0
+            assert (answer.next_attempt_ms is not None, answer.expires_ms is not None) == (delayed, ttl)
+            self.model.jobs[job_id] = Entry(
+                job_id, tenant, priority, len(self.model.jobs), parked=delayed, scheduled=delayed
+            )
 
-    @rule(owner=owners, count=st.integers(1, 3))
-    def claim(self, owner: str, count: int) -> None:
-        claim = self.run(self.queue.claim(Holder(owner, 10, 60_000), wanted=count, suspects=3))
-        for job in claim.jobs:
-            assert job.id in self.holders, "a finished job is never claimed"
-            self.holders[job.id] = owner
+    @rule(owner=owners, wanted=st.integers(1, 4))
+    def claim(self, owner: str, wanted: int) -> None:
+        holder = self.holder(owner)
+        self.model.sweeps(owner)
+        back = self.model.own_lapsed(owner)
+        claim = self.run(self.queue.claim(holder, wanted=wanted, suspects=100))
+        claimed = [job.id for job in claim.jobs]
+        assert set(claimed[: len(back)]) == back, "its own lapsed jobs come first, with a new lease"
+        for job_id in back:
+            self.model.jobs[job_id].lapsed = False
+        complaints = list(self.model.takes(owner, claimed[len(back) :], wanted))
+        assert not complaints
 
-    @precondition(lambda self: self.statuses)
+    @rule(owner=owners)
+    def beat(self, owner: str) -> None:
+        holder = self.holder(owner)
+        self.model.sweeps(owner)
+        self.run(self.queue.beat(holder))
+
+    @rule(owner=owners)
+    def renew(self, owner: str) -> None:
+        holder, held = self.holder(owner), {job.id for job in self.model.unfinished() if job.holder == owner}
+        renewal = self.run(self.queue.renew(holder, list(self.model.jobs)))
+        assert set(renewal.lost) == self.model.jobs.keys() - held
+        cancelling = {job_id for job_id in held if self.model.jobs[job_id].status == Status.CANCELLING}
+        assert set(renewal.cancelling) == cancelling
+        for job_id in held:
+            self.model.jobs[job_id].lapsed = False
+        self.model.sweeps(owner)
+
+    @precondition(lambda self: self.model.jobs)
     @rule(number=picks)
     def lapse(self, number: int) -> None:
-        """The lease runs out: its worker is dead, or has been silent for too long."""
-        job_id = self.pick(number)
-        if self.holders.get(job_id):
-            self.run(self.redis.zadd(keys.ARQ_QUEUE, {job_id: 1}, xx=True))
-            self.run(self.redis.delete(keys.ARQ_IN_PROGRESS + job_id))
+        """The lease runs out: its worker was silent for too long."""
+        job = self.pick(number)
+        if job.holder and job.status not in FINISHED:
+            self.run(self.redis.zadd(keys.RETURNING, {job.id: 1}, xx=True))
+            self.run(self.redis.delete(keys.ARQ_IN_PROGRESS + job.id))
+            job.lapsed = True
 
-    @precondition(lambda self: self.statuses)
+    @rule(owner=owners)
+    def fall_silent(self, owner: str) -> None:
+        """Nothing is heard of a worker any more, and nobody listens to its channel. Nothing of all: an outage."""
+        if owner in self.model.silent:
+            self.model.silent[owner] = True
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(number=picks)
+    def time_passes(self, number: int) -> None:
+        """A pause is over, or a time to live."""
+        job = self.pick(number)
+        if job.parked and not job.ripe:
+            if job.scheduled:  # its place is counted from when it may start, which is now
+                self.run(self.redis.hincrby(keys.job(job.id), "place", -DELAY_MS))
+                job.scheduled = False
+            self.run(self.redis.zadd(keys.RETURNING, {job.id: 1}, xx=True))
+            job.ripe = True
+        elif self.run(self.redis.zadd(keys.EXPIRING, {job.id: 1}, xx=True, ch=True)):
+            job.stale = True
+
+    @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, event=st.sampled_from(ENDS))
     def finish(self, owner: str, number: int, event: Event) -> None:
-        job_id = self.pick(number)
-        before = self.statuses[job_id]
-        holds = self.holders.get(job_id) == owner
+        job = self.pick(number)
+        before, holds = job.status, job.holder == owner and job.status not in FINISHED
         try:
-            status = self.run(self.queue.finish(owner, job_id, Conclusion(event, output="said")))
+            status = self.run(self.queue.finish(owner, job.id, Conclusion(event, output="said")))
         except LeaseLost:
             assert not holds
             return
         assert holds or before in FINISHED, "only the holder can finish, or repeat that it did"
         if holds:
-            assert status == TRANSITIONS[before][event]
-            del self.holders[job_id]
+            job.happens(event)
+            job.holder, job.lapsed = None, False
+        assert status == job.status
 
-    @precondition(lambda self: self.statuses)
-    @rule(owner=owners, number=picks, delay=st.sampled_from([0, 50_000]))
-    def release(self, owner: str, number: int, delay: int) -> None:
-        job_id = self.pick(number)
-        holds = self.holders.get(job_id) == owner
+    @precondition(lambda self: self.model.jobs)
+    @rule(owner=owners, number=picks, delay=st.sampled_from([0, DELAY_MS]), reason=st.sampled_from(WaitReason))
+    def release(self, owner: str, number: int, delay: int, reason: WaitReason) -> None:
+        job = self.pick(number)
+        holds = job.holder == owner and job.status not in FINISHED
         try:
-            status = self.run(self.queue.release(owner, job_id, WaitReason.CAPACITY, delay_ms=delay))
+            status = self.run(self.queue.release(owner, job.id, reason, delay_ms=delay))
         except LeaseLost:
             assert not holds
             return
         assert holds
-        if status == Status.CANCELLED:
-            del self.holders[job_id]
-        else:
-            self.holders[job_id] = None
+        job.happens(Event.RELEASE)
+        job.holder, job.lapsed, job.parked = None, False, delay > 0 and job.status == Status.QUEUED
+        assert status == job.status
 
-    @precondition(lambda self: self.statuses)
+    @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, repeated=st.booleans())
     def checkpoint(self, owner: str, number: int, repeated: bool) -> None:
-        job_id = self.pick(number)
-        holds = self.holders.get(job_id) == owner
-        length = self.lengths[job_id]
-        record = ResultRecord(1, f"call-{length}", "clock", "noon", False, 1)
+        job = self.pick(number)
+        holds = job.holder == owner and job.status not in FINISHED
+        record = ResultRecord(1, f"call-{job.records}", "clock", "noon", False, 1)
         try:
-            self.run(self.checkpoints.append(owner, job_id, length, record))
+            self.run(self.checkpoints.append(owner, job.id, job.records, record))
             if repeated:  # the first answer was lost
-                self.run(self.checkpoints.append(owner, job_id, length, record))
+                self.run(self.checkpoints.append(owner, job.id, job.records, record))
         except LeaseLost:
             assert not holds
             return
         assert holds
-        self.lengths[job_id] += 1
+        job.records += 1
 
-    @precondition(lambda self: self.statuses)
+    @precondition(lambda self: self.model.jobs)
     @rule(number=picks)
     def cancel(self, number: int) -> None:
-        job_id = self.pick(number)
-        status = self.run(self.queue.cancel(job_id))
-        if status == Status.CANCELLED and self.holders.get(job_id, "gone") is None:
-            del self.holders[job_id]
-
-    @precondition(lambda self: self.statuses)
-    @rule(owner=owners)
-    def renew(self, owner: str) -> None:
-        renewal = self.run(self.queue.renew(Holder(owner, 10, 60_000), sorted(self.statuses)))
-        assert set(renewal.lost) == {job_id for job_id in self.statuses if self.holders.get(job_id) != owner}
-        assert all(self.statuses[job_id] == Status.CANCELLING for job_id in renewal.cancelling)
+        job = self.pick(number)
+        status = self.run(self.queue.cancel(job.id))
+        if job.status not in FINISHED:
+            job.happens(Event.CANCEL)
+            job.parked = False
+        assert status == job.status
 
     @invariant()
     def every_change_is_in_the_table(self) -> None:
-        for job_id, before in self.statuses.items():
-            now = Status(self.run(self.redis.hget(keys.job(job_id), "status")))
-            revision = int(self.run(self.redis.hget(keys.job(job_id), "revision")))
-            assert now == before or now in TRANSITIONS.get(before, {}).values(), f"{before} became {now}"
-            assert revision >= self.revisions[job_id]
-            assert now == before or revision > self.revisions[job_id], "every change has a revision of its own"
-            self.statuses[job_id], self.revisions[job_id] = now, revision
+        for job in self.model.jobs.values():
+            now, text = self.run(self.redis.hmget(keys.job(job.id), "status", "revision"))
+            revision = int(text)
+            before, revision_before = self.seen.get(job.id, (Status.QUEUED, 0))
+            assert now == job.status
+            assert revision >= revision_before
+            assert now == before or revision > revision_before, "every change has a revision of its own"
+            self.seen[job.id] = (Status(now), revision)
 
     @invariant()
     def the_store_is_as_the_model(self) -> None:
-        unfinished = {job_id for job_id, status in self.statuses.items() if status not in FINISHED}
-        assert unfinished == set(self.holders)
-        assert set(self.run(self.redis.zrange(keys.ARQ_QUEUE, 0, -1))) == unfinished
-        held = {job_id: owner for job_id, owner in self.holders.items() if owner}
+        for tenant in WEIGHTS:
+            unfinished = {job.id for job in self.model.unfinished(tenant)}
+            assert set(self.run(self.redis.zrange(keys.queue(tenant), 0, -1))) == unfinished
+        held = {job.id: job.holder for job in self.model.unfinished() if job.holder}
         assert self.run(self.redis.hgetall(keys.LEASES)) == held
-        for job_id, length in self.lengths.items():
-            assert self.run(self.redis.llen(keys.turns(job_id))) == length, "nothing is written twice"
+        for job in self.model.jobs.values():
+            assert self.run(self.redis.llen(keys.turns(job.id))) == job.records, "nothing is written twice"
+            crashes = self.run(self.redis.hget(keys.job(job.id), "crashes"))
+            assert int(crashes or 0) == job.crashes, "a death is counted once"
+
+    @invariant()
+    def whose_turn_it_is_is_known(self) -> None:
+        ready = dict(self.run(self.redis.zrange(keys.READY, 0, -1, withscores=True)))
+        assert ready.keys() == self.model.ready()
+        for tenant, score in ready.items():
+            assert score == pytest.approx(self.model.share(tenant), abs=1e-3)
+
+    @invariant()
+    def the_pace_counts_right(self) -> None:
+        pace = self.run(self.inspector.pace())
+        assert pace.waiting == self.model.waiting()
+        assert pace.running == sum(self.model.running(tenant) for tenant in WEIGHTS)
+
+    @invariant()
+    def whoever_is_idle_is_woken(self) -> None:
+        """A job that may run has left a token, or a claim has seen it and passed one on."""
+        if self.model.ready():
+            assert self.run(self.redis.llen(keys.WAKE)) == 1
+
+    @invariant()
+    def nothing_leaks(self) -> None:
+        assert self.run(leaked_keys(self.redis)) == []
 
     def teardown(self) -> None:
-        leaks = self.run(leaked_keys(self.redis))
         self.run(self.redis.aclose(close_connection_pool=True))
         self.runner.close()
-        assert not leaks
 
 
 def test_the_scripts_keep_to_the_table(redis_server: RedisServer) -> None:
@@ -178,7 +260,7 @@ def test_the_scripts_keep_to_the_table(redis_server: RedisServer) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
 

@@ -2,40 +2,15 @@
 
 from shared import ids, keys
 from shared.checkpoints import Checkpoints
-from shared.job import JobSpec, Priority, Status, WaitReason
-from shared.queue import Conclusion, Event, Holder, Queue
+from shared.job import Priority, Status, WaitReason
+from shared.queue import Conclusion, Event, Queue
 from shared.redis_client import Redis
 from shared.retention import Janitor
 from shared.submission import Accepted, Caps
 from shared.turn import ModelRecord
 from shared.usage import Usage
+from tests.shared.queueing import claim, claimed, fall_silent, holder, let_lapse, spec, submitted
 from tests.waiting import until
-
-LEASE_MS = 60_000
-
-
-async def submitted(queue: Queue, priority: Priority = Priority.STANDARD) -> str:
-    job_id = ids.new_job_id()
-    spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default", priority=priority)
-    assert isinstance(await queue.submit(job_id, spec, caps=Caps(max_depth=100)), Accepted)
-    return job_id
-
-
-async def claimed(queue: Queue, owner: str, count: int = 1) -> list[str]:
-    return [job.id for job in (await queue.claim(Holder(owner, 10, LEASE_MS), wanted=count, suspects=1)).jobs]
-
-
-async def let_lapse(redis: Redis, *job_ids: str) -> None:
-    """What the end of a lease does to the store."""
-    for job_id in job_ids:
-        await redis.zadd(keys.RETURNING, {job_id: 1})
-        await redis.delete(keys.ARQ_IN_PROGRESS + job_id)
-
-
-async def nobody_spoke_for_long(redis: Redis) -> None:
-    """What the store looks like right after an outage: nobody has claimed or renewed for as long as it took."""
-    for worker in await redis.zrange(keys.WORKERS, 0, -1):
-        await redis.zadd(keys.WORKERS, {worker: 1})
 
 
 def queue_of(redis: Redis) -> Queue:
@@ -44,7 +19,7 @@ def queue_of(redis: Redis) -> Queue:
 
 async def test_priorities_are_a_head_start(redis: Redis) -> None:
     queue = queue_of(redis)
-    low, standard, high = [await submitted(queue, Priority(name)) for name in ("low", "standard", "high")]
+    low, standard, high = [await submitted(queue, priority=Priority(name)) for name in ("low", "standard", "high")]
 
     assert await claimed(queue, "a", 3) == [high, standard, low]
 
@@ -54,7 +29,7 @@ async def test_a_job_whose_worker_died_goes_before_newer_ones(redis: Redis) -> N
     old = await submitted(queue)
     assert await claimed(queue, "a") == [old]
     newer = [await submitted(queue) for _ in range(3)]
-    await let_lapse(redis, old)
+    await let_lapse(redis, [old])
 
     assert await claimed(queue, "b", 4) == [old, *newer]
 
@@ -78,11 +53,11 @@ async def test_after_an_outage_living_workers_keep_their_jobs(redis: Redis) -> N
     queue = queue_of(redis)
     held = [await submitted(queue) for _ in range(5)]
     await claimed(queue, "a", 5)
-    await let_lapse(redis, *held)
-    await nobody_spoke_for_long(redis)
+    await let_lapse(redis, held)
+    await fall_silent(redis, *await redis.zrange(keys.WORKERS, 0, -1))
 
     assert await claimed(queue, "b", 5) == []
-    renewal = await queue.renew(Holder("a", 10, LEASE_MS), held)
+    renewal = await queue.renew(holder("a"), held)
     assert renewal.lost == []
 
 
@@ -90,13 +65,13 @@ async def test_after_an_outage_it_does_not_matter_who_comes_first(redis: Redis) 
     queue = queue_of(redis)
     jobs = [await submitted(queue) for _ in range(4)]
     of_a, of_b = await claimed(queue, "a", 2), await claimed(queue, "b", 2)
-    await let_lapse(redis, *jobs)
-    await nobody_spoke_for_long(redis)
+    await let_lapse(redis, jobs)
+    await fall_silent(redis, *await redis.zrange(keys.WORKERS, 0, -1))
 
-    await queue.renew(Holder("a", 10, LEASE_MS), of_a)  # A is back before B
+    await queue.renew(holder("a"), of_a)  # A is back before B
 
     assert await claimed(queue, "c", 4) == []
-    assert (await queue.renew(Holder("b", 10, LEASE_MS), of_b)).lost == []
+    assert (await queue.renew(holder("b"), of_b)).lost == []
 
 
 async def test_a_job_cancelled_while_it_waits_keeps_what_it_had_said(redis: Redis) -> None:
@@ -116,12 +91,12 @@ async def test_a_death_is_counted_once_and_the_next_owner_is_fenced_in(redis: Re
     queue = queue_of(redis)
     job_id = await submitted(queue)
     await claimed(queue, "a")
-    await let_lapse(redis, job_id)
+    await let_lapse(redis, [job_id])
 
-    (job,) = (await queue.claim(Holder("b", 10, LEASE_MS), wanted=1, suspects=1)).jobs
+    (job,) = (await claim(queue, "b")).jobs
 
     assert (job.crashes, job.attempt) == (1, 2)
-    assert (await queue.renew(Holder("a", 10, LEASE_MS), [job_id])).lost == [job_id]
+    assert (await queue.renew(holder("a"), [job_id])).lost == [job_id]
 
 
 async def test_suspects_are_taken_one_at_a_time(redis: Redis) -> None:
@@ -130,17 +105,16 @@ async def test_suspects_are_taken_one_at_a_time(redis: Redis) -> None:
     for owner in ("a", "b"):
         taken = await claimed(queue, owner, 3)
         assert sorted(taken) == sorted(jobs), "one death makes no suspect"
-        await let_lapse(redis, *jobs)
+        await let_lapse(redis, jobs)
 
     assert len(await claimed(queue, "c", 3)) == 1
-    claim = await queue.claim(Holder("c", 10, LEASE_MS), wanted=3, suspects=0)
-    assert claim.jobs == []
+    taken = await claim(queue, "c", 3, suspects=0)
+    assert taken.jobs == []
 
 
 async def test_a_submit_whose_answer_was_lost_can_be_repeated(redis: Redis) -> None:
     queue, job_id = queue_of(redis), ids.new_job_id()
-    spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
-    answers = [await queue.submit(job_id, spec, caps=Caps(max_depth=1)) for _ in range(2)]
+    answers = [await queue.submit(job_id, spec(), caps=Caps(max_depth=1)) for _ in range(2)]
 
     assert all(isinstance(answer, Accepted) for answer in answers)
     assert await redis.zcard(keys.ARQ_QUEUE) == 1
@@ -178,5 +152,5 @@ async def test_parks_count_only_outages_and_start_anew_when_the_provider_answers
         await claimed(queue, "a")
         await queue.release("a", job_id, reason)
 
-    (job,) = (await queue.claim(Holder("a", 10, LEASE_MS), wanted=1, suspects=1)).jobs
+    (job,) = (await claim(queue, "a")).jobs
     assert job.parks == 2

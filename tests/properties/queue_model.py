@@ -1,0 +1,121 @@
+"""A small model of the queue: what the scripts promise, in plain Python, without Redis, time or leases that tick.
+
+A lease that lapsed, a pause that is over and a time to live that has passed are facts here, not moments: the test
+makes them true in the store.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from shared.job import FINISHED, HEAD_START_MS, TRANSITIONS, Event, Priority, Status
+
+
+@dataclass
+class Entry:
+    """One job. `order` is when it came in; `parked` that it must not be taken yet, `ripe` that its pause is over,
+    `scheduled` that it has not been due yet since its submit."""
+
+    id: str
+    tenant: str
+    priority: Priority
+    order: int
+    status: Status = Status.QUEUED
+    holder: str | None = None
+    lapsed: bool = False
+    parked: bool = False
+    ripe: bool = False
+    scheduled: bool = False
+    stale: bool = False
+    """Its time to live has passed."""
+    started: bool = False
+    crashes: int = 0
+    records: int = 0
+
+    @property
+    def due(self) -> bool:
+        return self.status == Status.QUEUED and not self.parked
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """All head starts are minutes and the test takes seconds, so that priority always decides first."""
+        return -HEAD_START_MS[self.priority], self.order
+
+    def happens(self, event: Event) -> None:
+        self.status = TRANSITIONS[self.status][event]
+
+
+@dataclass
+class Model:
+    weights: dict[str, float]
+    caps: dict[str, int]
+    """A tenant that is missing has no cap."""
+    jobs: dict[str, Entry] = field(default_factory=dict)
+    silent: dict[str, bool] = field(default_factory=dict)
+    """The workers that are known, and whether nothing has been heard of them for long."""
+
+    def unfinished(self, tenant: str | None = None) -> list[Entry]:
+        return [job for job in self.jobs.values() if job.status not in FINISHED and tenant in (None, job.tenant)]
+
+    def waiting(self, tenant: str | None = None) -> int:
+        return sum(job.status == Status.QUEUED for job in self.unfinished(tenant))
+
+    def running(self, tenant: str) -> int:
+        return sum(job.holder is not None for job in self.unfinished(tenant))
+
+    def may_run(self, tenant: str) -> bool:
+        return self.running(tenant) < self.caps.get(tenant, 10**6)
+
+    def share(self, tenant: str) -> float:
+        return self.running(tenant) / self.weights[tenant]
+
+    def ready(self) -> set[str]:
+        """Tenants that have a job due and may run one more."""
+        return {job.tenant for job in self.unfinished() if job.due and self.may_run(job.tenant)}
+
+    def next_of(self, tenant: str) -> Entry:
+        return min((job for job in self.unfinished(tenant) if job.due), key=lambda job: job.rank)
+
+    def speaks(self, worker: str) -> None:
+        """A sign of life; the first one after nobody gave any means that Redis was away, and all leases begin anew."""
+        if self.silent and all(self.silent.values()):
+            self.silent = dict.fromkeys(self.silent, False)
+            for job in self.unfinished():
+                job.lapsed = False
+        self.silent[worker] = False
+
+    def sweeps(self, worker: str) -> None:
+        """What every sign of life brings about."""
+        for dead in [name for name, silent in self.silent.items() if silent]:
+            del self.silent[dead]
+            for job in self.unfinished():
+                job.lapsed |= job.holder == dead
+        for job in self.unfinished():
+            if job.stale and not job.started and job.status == Status.QUEUED:
+                job.happens(Event.EXPIRE)
+        for job in self.unfinished():
+            if job.lapsed and job.holder != worker:
+                job.crashes += 1
+                job.holder, job.lapsed = None, False
+                job.happens(Event.LAPSE)
+            elif job.parked and job.ripe:
+                job.parked = job.ripe = False
+
+    def own_lapsed(self, worker: str) -> set[str]:
+        return {job.id for job in self.unfinished() if job.lapsed and job.holder == worker}
+
+    def takes(self, worker: str, taken: Iterable[str], wanted: int) -> Iterator[str]:
+        """Moves the jobs that a claim took, and yields what was wrong with that."""
+        count = 0
+        for job_id in taken:
+            job, count = self.jobs[job_id], count + 1
+            ready = self.ready()
+            if job.tenant not in ready:
+                yield f"{job.tenant} had nothing due, or had as many running as it may"
+            elif self.share(job.tenant) > min(map(self.share, ready)) + 1e-6:
+                yield f"it was not the turn of {job.tenant}"
+            elif self.next_of(job.tenant) is not job:
+                yield "another job of the tenant was before it"
+            job.happens(Event.CLAIM)
+            job.holder, job.started = worker, True
+        if count < wanted and self.ready():
+            yield "jobs were due and were not taken"
