@@ -8,6 +8,8 @@ so that a gate fits into one slot of a Redis Cluster.
 DEFAULT_TENANT = "default"
 """Who everybody is while no tenant has a key; its queue is the one that arq's clients use by default."""
 
+JOB_FUNCTION = "run_agent"
+"""The name of the arq function that runs a job."""
 ARQ_QUEUE = "arq:queue"
 """zset, id -> when it is due (ms); for a leased job that is when its lease ends. Every unfinished job of the tenant
 `default` is in it."""
@@ -32,7 +34,8 @@ TENANTS = "sluice:tenants"
 TURNS_TAKEN = "sluice:turns"
 """hash, tenant -> its turns so far by weight, '' -> those of the tenant served last; until no job is unfinished."""
 COUNTS = "sluice:counts"
-"""hash, `tenant:status` and `:status` -> how many unfinished jobs; a field is there while it is above zero."""
+"""hash, `tenant:group` and `:group` -> how many jobs are queued, running (or cancelling), requires_action; a field is
+there while it is above zero."""
 LEASES = "sluice:leases"
 """hash, job id -> owner; from claim to finish or release, so a lapsed lease still names the worker that died."""
 RETURNING = "sluice:returning"

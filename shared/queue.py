@@ -20,9 +20,6 @@ from shared.submission import Caps, Outcome, outcome
 
 logger = log.get(__name__)
 
-JOB_FUNCTION = "run_agent"
-"""The name of the arq function that runs a job."""
-
 _USUAL = Caps()
 _TALLY = {
     WaitReason.RETRY_BACKOFF: "failures",
@@ -89,7 +86,7 @@ class Queue:
         fingerprint: str = "",
     ) -> Outcome:
         """Accepts the job, or says why not; after `Accepted` it is not lost."""
-        blob = serialize_job(JOB_FUNCTION, (job_id,), {}, None, ids.milliseconds(job_id), serializer=json_bytes)
+        blob = serialize_job(keys.JOB_FUNCTION, (job_id,), {}, None, ids.milliseconds(job_id), serializer=json_bytes)
         schedule = spec.schedule
         return outcome(
             await script("job_submit")(
@@ -176,7 +173,7 @@ class Queue:
                 "owner": owner,
                 "delay_ms": delay_ms,
                 "wait_reason": wait_reason,
-                "tally": _TALLY.get(wait_reason, ""),
+                "tally_of": _TALLY.get(wait_reason, ""),
                 "retention_ms": self._retention_ms,
             },
         )

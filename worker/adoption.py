@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from shared import keys, log
 from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Budget, JobSpec, Priority
-from shared.queue import JOB_FUNCTION, Queue
+from shared.queue import Queue
 
 logger = log.get(__name__)
 
@@ -46,11 +46,11 @@ def _spec(blob: str, agents: Mapping[str, AgentEntry]) -> JobSpec:
     if not blob:
         raise NotForUs("it is not JSON; give the client a job_serializer that writes JSON, not arq's default pickle")
     asked = json.loads(blob)
-    if not isinstance(asked, dict) or asked.get("f") != JOB_FUNCTION:
-        raise NotForUs(f"it is no JSON job of arq's for the function {JOB_FUNCTION!r}")
+    if not isinstance(asked, dict) or asked.get("f") != keys.JOB_FUNCTION:
+        raise NotForUs(f"it is no JSON job of arq's for the function {keys.JOB_FUNCTION!r}")
     given = asked.get("k")
     if asked.get("a") or not isinstance(given, dict) or not {"agent", "input"} <= given.keys() <= _TAKES:
-        raise NotForUs(f"{JOB_FUNCTION} takes agent= and input=, and at most {', '.join(sorted(_TAKES))}")
+        raise NotForUs(f"{keys.JOB_FUNCTION} takes agent= and input=, and at most {', '.join(sorted(_TAKES))}")
     if not isinstance(given["agent"], str) or not isinstance(given["input"], str) or not given["input"].strip():
         raise NotForUs("agent and input must be texts that are not empty")
     try:

@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 
 from shared import backoff, clock, keys, log, metrics
 from shared.job import Job
-from shared.queue import JOB_FUNCTION, Holder, Queue, json_bytes
+from shared.queue import Holder, Queue, json_bytes
 from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 from worker.attempt import Interruption
 
@@ -67,7 +67,7 @@ class LeaseWorker(Worker):
         on_strangers: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
-            functions=[func(_never, name=JOB_FUNCTION)],
+            functions=[func(_never, name=keys.JOB_FUNCTION)],
             queue_name=keys.ARQ_QUEUE,
             redis_pool=ArqRedis(connection_pool=redis.connection_pool),
             handle_signals=False,

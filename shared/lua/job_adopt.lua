@@ -8,11 +8,11 @@
 local job, queue = JOB .. id, queue_of(DEFAULT_TENANT)
 if redis.call('EXISTS', job) == 1 or redis.call('EXISTS', ARQ_JOB .. id) == 0 then return 0 end
 
-redis.call('HSET', job, 'spec', spec, 'tenant', DEFAULT_TENANT, 'status', 'queued', 'created_ms', now,
+redis.call('HSET', job, 'spec', spec, 'tenant', DEFAULT_TENANT, 'status', 'queued', 'revision', 1, 'created_ms', now,
            'place', now - head_start_ms)
 redis.call('PERSIST', ARQ_JOB .. id)  -- arq lets it vanish after a day; an accepted job does not
 redis.call('ZADD', queue, now - head_start_ms, id)
 count(DEFAULT_TENANT, 'queued', 1)
-announce(id, 'queued')
+redis.call('PUBLISH', CHANGES, id .. ' 1 queued')
 rank(DEFAULT_TENANT)
 return 1

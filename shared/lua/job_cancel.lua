@@ -4,15 +4,14 @@
 -- ARGV id retention_ms
 -- RETURNS the status it has now, or 'unknown'
 
-local before = redis.call('HGET', JOB .. id, 'status')
-if not before then return 'unknown' end
-local status, tenant = transition(id, 'cancel')
-if not status then return before end  -- finished already
+local job = read(id)
+if not job then return 'unknown' end
+if not transition(job, 'cancel') then return job.status end  -- finished already
 
-if FINISHED[status] then
-  retire(id, status, tenant, retention_ms)
+if FINISHED[job.status] then
+  retire(job, retention_ms)
 else
   local owner = redis.call('HGET', LEASES, id)
   if owner then redis.call('PUBLISH', CONTROL .. owner, id) end
 end
-return status
+return job.status

@@ -9,18 +9,18 @@
 --   said       its text, which is the job's partial output, or ''
 -- RETURNS 'ok', or 'lost' when the job or its journal is not as this worker knows it
 
-local job, turns = JOB .. id, JOB .. id .. TURNS
+local key, turns = JOB .. id, JOB .. id .. TURNS
 if redis.call('HGET', LEASES, id) ~= owner then return 'lost' end
 local length = redis.call('LLEN', turns)
 if length == tonumber(index) + 1 and redis.call('LINDEX', turns, -1) == record then return 'ok' end
 if length ~= tonumber(index) then return 'lost' end
 
 redis.call('RPUSH', turns, record)
-for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', job, name, string.format('%.0f', more)) end
-if said ~= '' then redis.call('HSET', job, 'said', said) end
+for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', key, name, string.format('%.0f', more)) end
+if said ~= '' then redis.call('HSET', key, 'said', said) end
 if served ~= '' then
-  redis.call('HSET', job, 'served', served)
-  redis.call('HDEL', job, 'parks')             -- the provider answers: the next outage starts anew
+  redis.call('HSET', key, 'served', served)
+  redis.call('HDEL', key, 'parks')             -- the provider answers: the next outage starts anew
 end
-announce(id, redis.call('HGET', job, 'status'))
+announce({id = id, key = key, status = redis.call('HGET', key, 'status')})
 return 'ok'

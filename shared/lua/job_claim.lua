@@ -23,22 +23,19 @@ end
 
 sign_of_life(owner, slots, lease_ms)
 for _, id in ipairs(sweep(owner, retention_ms)) do
-  lease(id, redis.call('HGET', JOB .. id, 'tenant'), owner, lease_ms)
+  lease(id, queue_of(redis.call('HGET', JOB .. id, 'tenant')), owner, lease_ms)
   hand_over(id)
 end
 rank(DEFAULT_TENANT)  -- a stock client tells nobody that it has enqueued something
 
-local function take(id, tenant, started_ms)
-  lease(id, tenant, owner, lease_ms)
-  redis.call('HSET', JOB .. id, 'claimed_ms', now)
-  redis.call('HDEL', JOB .. id, 'wait_reason', 'next_attempt_ms')
-  if not started_ms then
-    redis.call('HSET', JOB .. id, 'started_ms', now)
-    redis.call('ZREM', EXPIRING, id)
-  end
-  transition(id, 'claim')
-  served(tenant)
-  hand_over(id)
+local function take(job)
+  lease(job.id, job.queue, owner, lease_ms)
+  redis.call('HSET', job.key, 'claimed_ms', now, 'started_ms', job.started_ms or now)
+  if job.wait_reason then redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms') end
+  if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
+  transition(job, 'claim')
+  served(job.tenant)
+  hand_over(job.id)
   free = free - 1
 end
 
@@ -51,21 +48,21 @@ local function meet_stranger(id, queue)
 end
 
 -- Every entry looked at leaves the window of due entries, so this ends.
-local function look_at(id, tenant)
-  local queue = queue_of(tenant)
-  local status, started_ms, crashes = unpack(redis.call('HMGET', JOB .. id, 'status', 'started_ms', 'crashes'))
-  local held_ms = redis.call('PTTL', ARQ_IN_PROGRESS .. id)
+local function look_at(id, queue)
+  local job, held_ms = read(id), redis.call('PTTL', ARQ_IN_PROGRESS .. id)
   if held_ms > 0 then                     -- a living holder: arq's Job.abort() set the score back
     redis.call('ZADD', queue, 'XX', now + held_ms + 1, id)
-  elseif not status then
+  elseif not job then
     meet_stranger(id, queue)
-  elseif status ~= 'queued' then          -- a stale entry, or one that the next sweep will give back
-    if FINISHED[status] then redis.call('ZREM', queue, id) else redis.call('ZADD', queue, 'XX', now + 1000, id) end
-  elseif tonumber(crashes or 0) < SUSPECT_CRASHES then
-    take(id, tenant, started_ms)
+  elseif FINISHED[job.status] then        -- a stale entry
+    redis.call('ZREM', queue, id)
+  elseif job.status ~= 'queued' then      -- the next sweep will give it back
+    redis.call('ZADD', queue, 'XX', now + 1000, id)
+  elseif tonumber(job.crashes or 0) < SUSPECT_CRASHES then
+    take(job)
   elseif leftover > 0 then
     leftover = leftover - 1
-    take(id, tenant, started_ms)
+    take(job)
   else
     redis.call('ZADD', queue, 'XX', now + 500, id)
     redis.call('ZADD', RETURNING, now + 500, id)
@@ -75,9 +72,10 @@ end
 while free > 0 and looked < 1000 do
   local tenant = redis.call('ZRANGE', READY, 0, 0)[1]
   if not tenant then break end
-  local id = redis.call('ZRANGEBYSCORE', queue_of(tenant), '-inf', now, 'LIMIT', 0, 1)[1]
-  if id then look_at(id, tenant) end
-  rank(tenant)
+  local queue = queue_of(tenant)
+  local due = redis.call('ZRANGEBYSCORE', queue, '-inf', now, 'LIMIT', 0, 2)
+  if due[1] then look_at(due[1], queue) end
+  rank(tenant, due[2])
   looked = looked + 1
 end
 

@@ -1,9 +1,10 @@
--- job_common: what every job script needs: the time, the table of states, the counts, the announcement of a change.
+-- job_common: what every job script needs: the time, records, the table of states, the counts, the announcements.
 -- The queue lives on one server (ADR 1), so its keys are constants made from shared/keys.py and not KEYS; the table
--- comes from shared/job.py as NEXT, FINISHED and SUSPECT_CRASHES.
+-- comes from shared/job.py as NEXT, FINISHED and SUSPECT_CRASHES. What was read once in a call is remembered, since
+-- most of what a script costs is calls into Redis.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, queue_of, counted, announce, transition
+-- RETURNS nothing: it defines now, queue_of, tally, count, read, announce, become, transition
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)  -- ms; a worker's own clock is never asked
@@ -13,34 +14,59 @@ local function queue_of(tenant)
   return tenant == DEFAULT_TENANT and ARQ_QUEUE or ARQ_TENANT_QUEUE .. tenant
 end
 
--- How many unfinished jobs of a tenant ('' for all tenants together) have this status.
-local function counted(tenant, status)
-  return tonumber(redis.call('HGET', COUNTS, tenant .. ':' .. status) or 0)
+local GROUP = {queued = 'queued', running = 'running', cancelling = 'running', requires_action = 'requires_action'}
+local tallies = {}
+
+-- How many jobs of a tenant ('' for all tenants together) are queued, and running.
+local function tally(tenant)
+  if not tallies[tenant] then
+    local queued, running = unpack(redis.call('HMGET', COUNTS, tenant .. ':queued', tenant .. ':running'))
+    tallies[tenant] = {queued = tonumber(queued or 0), running = tonumber(running or 0)}
+  end
+  return tallies[tenant]
 end
 
-local function count(tenant, status, by)
-  for _, field in ipairs({tenant .. ':' .. status, ':' .. status}) do
-    if redis.call('HINCRBY', COUNTS, field, by) == 0 then redis.call('HDEL', COUNTS, field) end
+local function count(tenant, group, by)
+  for _, whose in ipairs({tenant, ''}) do
+    local left = redis.call('HINCRBY', COUNTS, whose .. ':' .. group, by)
+    if left == 0 then redis.call('HDEL', COUNTS, whose .. ':' .. group) end
+    if tallies[whose] then tallies[whose][group] = left end
   end
+end
+
+-- What the scripts look at of a job's record, false for what is not there; nil for a job there is not.
+local FIELDS = {'status', 'tenant', 'place', 'started_ms', 'claimed_ms', 'busy_ms', 'crashes', 'wait_reason',
+                'expires_ms', 'said', 'idempotency', 'finished_by'}
+local function read(id)
+  local values = redis.call('HMGET', JOB .. id, unpack(FIELDS))
+  if not values[1] then return nil end
+  local job = {id = id, key = JOB .. id}
+  for i, name in ipairs(FIELDS) do job[name] = values[i] end
+  job.queue = queue_of(job.tenant)
+  return job
 end
 
 -- Tells everybody who follows the job that it changed.
-local function announce(id, status)
-  local revision = redis.call('HINCRBY', JOB .. id, 'revision', 1)
-  redis.call('PUBLISH', CHANGES, id .. ' ' .. revision .. ' ' .. status)
+local function announce(job)
+  local revision = redis.call('HINCRBY', job.key, 'revision', 1)
+  redis.call('PUBLISH', CHANGES, job.id .. ' ' .. revision .. ' ' .. job.status)
 end
 
--- Moves a job by the table and tells of it. Returns the new status and the job's tenant, or nil when the table does
--- not allow it. The one place where a status changes, so the counts cannot drift from the jobs.
-local function transition(id, event)
-  local from, tenant = unpack(redis.call('HMGET', JOB .. id, 'status', 'tenant'))
-  local to = from and NEXT[from] and NEXT[from][event]
-  if not to then return nil end
-  if from ~= to then
-    redis.call('HSET', JOB .. id, 'status', to)
-    count(tenant, from, -1)
-    if not FINISHED[to] then count(tenant, to, 1) end
-    announce(id, to)
+-- The one place where a status changes, so the counts cannot drift from the jobs.
+local function become(job, status)
+  local before, after = GROUP[job.status], GROUP[status]
+  redis.call('HSET', job.key, 'status', status)
+  job.status = status
+  if before ~= after then
+    count(job.tenant, before, -1)
+    if after then count(job.tenant, after, 1) end
   end
-  return to, tenant
+  announce(job)
+end
+
+-- Moves a job by the table. Returns whether the table allows it.
+local function transition(job, event)
+  local to = NEXT[job.status] and NEXT[job.status][event]
+  if to and to ~= job.status then become(job, to) end
+  return to ~= nil
 end

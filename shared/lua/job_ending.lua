@@ -4,44 +4,39 @@
 -- RETURNS nothing: it defines unlease, retire
 
 -- The worker does not hold the job any more; the time it did is what a job costs in slots.
-local function unlease(id)
-  redis.call('HDEL', LEASES, id)
-  redis.call('ZREM', RETURNING, id)
-  redis.call('DEL', ARQ_IN_PROGRESS .. id)
-  local claimed_ms = redis.call('HGET', JOB .. id, 'claimed_ms')
-  if claimed_ms then
-    redis.call('HINCRBY', JOB .. id, 'busy_ms', math.max(0, now - claimed_ms))
-    redis.call('HDEL', JOB .. id, 'claimed_ms')
+local function unlease(job)
+  redis.call('HDEL', LEASES, job.id)
+  redis.call('ZREM', RETURNING, job.id)
+  redis.call('DEL', ARQ_IN_PROGRESS .. job.id)
+  if job.claimed_ms then
+    job.busy_ms = (job.busy_ms or 0) + math.max(0, now - job.claimed_ms)
+    redis.call('HSET', job.key, 'busy_ms', job.busy_ms)
+    redis.call('HDEL', job.key, 'claimed_ms')
+    job.claimed_ms = false
   end
 end
 
 -- A job has ended: takes it out of the queue, leaves arq's result, gives everything of it a lifetime.
-local function retire(id, status, tenant, retention_ms)
-  local job, queue = JOB .. id, queue_of(tenant)
-  unlease(id)
-  redis.call('ZREM', queue, id)
-  redis.call('ZREM', EXPIRING, id)
-  local started_ms, busy_ms, said, idempotency =
-    unpack(redis.call('HMGET', job, 'started_ms', 'busy_ms', 'said', 'idempotency'))
-  redis.call('HSET', job, 'finished_ms', now)
-  redis.call('HDEL', job, 'wait_reason', 'next_attempt_ms', 'said')
-  if said and status == 'cancelled' then redis.call('HSETNX', job, 'output', said) end
-  if started_ms then learn_pace(tonumber(busy_ms or 0)) end
+local function retire(job, retention_ms)
+  unlease(job)
+  redis.call('ZREM', job.queue, job.id)
+  if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
+  redis.call('HSET', job.key, 'finished_ms', now)
+  redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms', 'said')
+  if job.said and job.status == 'cancelled' then redis.call('HSETNX', job.key, 'output', job.said) end
+  if job.started_ms then learn_pace(tonumber(job.busy_ms or 0)) end
 
-  local blob = redis.call('GET', ARQ_JOB .. id)
-  if blob then
-    local asked = cjson.decode(blob)
-    redis.call('SET', ARQ_RESULT .. id, cjson.encode({
-      t = 1, f = asked.f, a = {id}, k = {}, et = asked.et, s = status == 'succeeded', r = status,
-      st = tonumber(started_ms or now), ft = now, q = queue, id = id,
-    }), 'PX', retention_ms)
-  end
-  redis.call('DEL', ARQ_JOB .. id, ARQ_RETRY .. id)
-  redis.call('PEXPIRE', job, retention_ms)
-  redis.call('PEXPIRE', job .. TURNS, retention_ms)
-  redis.call('PEXPIRE', job .. NOTES, retention_ms)
-  if idempotency then redis.call('PEXPIRE', idempotency, math.max(retention_ms, DAY_MS)) end
-  rank(tenant)
-  forget(tenant)
-  if redis.call('EXISTS', queue) == 0 then redis.call('PEXPIRE', TENANT_JOBS .. tenant, math.max(retention_ms, DAY_MS)) end
+  local created_ms = tonumber(redis.call('HGET', job.key, 'created_ms'))
+  redis.call('DEL', ARQ_JOB .. job.id, ARQ_RETRY .. job.id)
+  redis.call('SET', ARQ_RESULT .. job.id, cjson.encode({
+    t = 1, f = JOB_FUNCTION, a = {job.id}, k = {}, et = created_ms, s = job.status == 'succeeded', r = job.status,
+    st = tonumber(job.started_ms or now), ft = now, q = job.queue, id = job.id,
+  }), 'PX', retention_ms)
+  redis.call('PEXPIRE', job.key, retention_ms)
+  redis.call('PEXPIRE', job.key .. TURNS, retention_ms)
+  redis.call('PEXPIRE', job.key .. NOTES, retention_ms)
+  local a_day_at_least = math.max(retention_ms, DAY_MS)
+  if job.idempotency then redis.call('PEXPIRE', job.idempotency, a_day_at_least) end
+  rank(job.tenant)
+  if forget(job.tenant) then redis.call('PEXPIRE', TENANT_JOBS .. job.tenant, a_day_at_least) end
 end

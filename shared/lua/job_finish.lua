@@ -7,17 +7,15 @@
 --   output, error, incomplete   '' for none
 -- RETURNS the status it has now, or 'lost' when the job is not this worker's
 
-local job = JOB .. id
-if redis.call('HGET', LEASES, id) ~= owner then
-  local status, by = unpack(redis.call('HMGET', job, 'status', 'finished_by'))
-  return by == owner and status or 'lost'
-end
-local status, tenant = transition(id, event)
-if not status then return redis.error_reply('a job cannot ' .. event .. ' now') end
+local job = read(id)
+if redis.call('HGET', LEASES, id) ~= owner then return job and job.finished_by == owner and job.status or 'lost' end
+if not transition(job, event) then return redis.error_reply('a job cannot ' .. event .. ' now') end
 
-redis.call('HSET', job, 'finished_by', owner)
-if output ~= '' then redis.call('HSET', job, 'output', output) end
-if error ~= '' and status ~= 'cancelled' then redis.call('HSET', job, 'error', error) end
-if incomplete ~= '' and status ~= 'cancelled' then redis.call('HSET', job, 'incomplete', incomplete) end
-retire(id, status, tenant, retention_ms)
-return status
+redis.call('HSET', job.key, 'finished_by', owner)
+if output ~= '' then redis.call('HSET', job.key, 'output', output) end
+if job.status ~= 'cancelled' then
+  if error ~= '' then redis.call('HSET', job.key, 'error', error) end
+  if incomplete ~= '' then redis.call('HSET', job.key, 'incomplete', incomplete) end
+end
+retire(job, retention_ms)
+return job.status

@@ -9,8 +9,8 @@ local SILENT_MS = 3000      -- a worker that holds jobs gives a sign of life eve
 local MOST_AT_ONCE = 500    -- how much one sweep does; the next one goes on
 
 -- A worker has the job until its lease ends: it is not due, and arq's clients see it in progress.
-local function lease(id, tenant, owner, lease_ms)
-  redis.call('ZADD', queue_of(tenant), 'XX', now + lease_ms, id)
+local function lease(id, queue, owner, lease_ms)
+  redis.call('ZADD', queue, 'XX', now + lease_ms, id)
   redis.call('ZADD', RETURNING, now + lease_ms, id)
   redis.call('HSET', LEASES, id, owner)
   redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', lease_ms)
@@ -34,7 +34,7 @@ local function sign_of_life(owner, slots, lease_ms)
     for _, worker in ipairs(redis.call('ZRANGE', WORKERS, 0, -1)) do redis.call('ZADD', WORKERS, now, worker) end
     local held = redis.call('HGETALL', LEASES)
     for i = 1, #held, 2 do
-      lease(held[i], redis.call('HGET', JOB .. held[i], 'tenant'), held[i + 1], lease_ms)
+      lease(held[i], queue_of(redis.call('HGET', JOB .. held[i], 'tenant')), held[i + 1], lease_ms)
     end
   end
   redis.call('ZADD', WORKERS, now, owner)
@@ -59,17 +59,22 @@ local function bury_the_dead()
   end
 end
 
+-- A job that waits goes to its place in its queue.
+local function put_back(job)
+  redis.call('ZADD', job.queue, 'XX', job.place, job.id)
+  rank(job.tenant)
+end
+
 -- The worker that held it has died, or was silent for a whole lease: the job waits again at its old place.
-local function lapse(id, owner, retention_ms)
-  local job = JOB .. id
-  redis.call('HINCRBY', job, 'crashes', 1)
-  local story = redis.call('HGET', job, 'deaths')
-  redis.call('HSET', job, 'deaths', (story and story .. '\n' or '') .. string.format('%.0f ', now) .. owner)
-  local status, tenant = transition(id, 'lapse')
-  if FINISHED[status] then return retire(id, status, tenant, retention_ms) end
-  unlease(id)
-  redis.call('ZADD', queue_of(tenant), 'XX', redis.call('HGET', job, 'place'), id)
-  rank(tenant)
+local function lapse(job, owner, retention_ms)
+  local story = redis.call('HGET', job.key, 'deaths')
+  local line = string.format('%.0f ', now) .. owner
+  redis.call('HSET', job.key, 'deaths', story and story .. '\n' .. line or line)
+  redis.call('HINCRBY', job.key, 'crashes', 1)
+  transition(job, 'lapse')
+  if FINISHED[job.status] then return retire(job, retention_ms) end
+  unlease(job)
+  put_back(job)
 end
 
 -- What is due to come back does: lapsed leases, parked and scheduled jobs. Leases of this owner's own that lapsed are
@@ -81,12 +86,10 @@ local function give_back(owner, retention_ms)
     if holder == owner then
       own[#own + 1] = id
     elseif holder then
-      lapse(id, holder, retention_ms)
+      lapse(read(id), holder, retention_ms)
     else
       redis.call('ZREM', RETURNING, id)
-      local tenant, place = unpack(redis.call('HMGET', JOB .. id, 'tenant', 'place'))
-      redis.call('ZADD', queue_of(tenant), 'XX', place, id)
-      rank(tenant)
+      put_back(read(id))
     end
   end
   return own
@@ -95,8 +98,9 @@ end
 -- Jobs whose time to live has passed before they ever started.
 local function expire(retention_ms)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now, 'LIMIT', 0, MOST_AT_ONCE)) do
-    local status, tenant = transition(id, 'expire')
-    retire(id, status, tenant, retention_ms)
+    local job = read(id)
+    transition(job, 'expire')
+    retire(job, retention_ms)
   end
 end
 

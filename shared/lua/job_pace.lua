@@ -8,18 +8,19 @@
 local MEMORY = 10
 
 local function learn_pace(busy_ms)
-  local ended = redis.call('HINCRBY', PACE, 'ended', 1)
-  local mean = tonumber(redis.call('HGET', PACE, 'busy_ms') or busy_ms)
-  mean = mean + (busy_ms - mean) / math.min(ended, MEMORY)
-  redis.call('HSET', PACE, 'busy_ms', string.format('%.3f', mean))
-  redis.call('PEXPIRE', PACE, DAY_MS)
+  local ended, mean = unpack(redis.call('HMGET', PACE, 'ended', 'busy_ms'))
+  local count = (tonumber(ended) or 0) + 1
+  mean = tonumber(mean or busy_ms)
+  mean = mean + (busy_ms - mean) / math.min(count, MEMORY)
+  redis.call('HSET', PACE, 'busy_ms', string.format('%.3f', mean), 'ended', count)
+  if not ended then redis.call('PEXPIRE', PACE, DAY_MS) end  -- from then on whoever sums up the slots does
 end
 
 -- {waiting, running, slots, mean ms that a job keeps a slot or -1 while none has ended, now}
 local function pace()
   local slots, busy_ms = unpack(redis.call('HMGET', PACE, 'slots', 'busy_ms'))
-  local running = counted('', 'running') + counted('', 'cancelling')
-  return {counted('', 'queued'), running, tonumber(slots or 0), math.ceil(tonumber(busy_ms or -1)), now}
+  local all = tally('')
+  return {all.queued, all.running, tonumber(slots or 0), math.ceil(tonumber(busy_ms or -1)), now}
 end
 
 -- How many jobs start before this one, which waits. Its own tenant's are counted; of every other tenant that is ready
@@ -27,7 +28,7 @@ end
 local function ahead_of(id, tenant)
   local own = redis.call('ZRANK', queue_of(tenant), id)
   if not own then return -1 end
-  local others = math.max(0, counted('', 'queued') - counted(tenant, 'queued'))
+  local others = math.max(0, tally('').queued - tally(tenant).queued)
   if others == 0 then return own end
   local rivals = redis.call('ZCARD', READY)
   if redis.call('ZSCORE', READY, tenant) then rivals = rivals - 1 end

@@ -5,7 +5,6 @@
 -- RETURNS {record, ahead or -1, the tenant's running, its max running or 0, pace…}   record = flat HGETALL, empty for
 --         a job there is not
 
-local record = redis.call('HGETALL', JOB .. id)
-local status, tenant = unpack(redis.call('HMGET', JOB .. id, 'status', 'tenant'))
-if status ~= 'queued' then return {record, -1, 0, 0, unpack(pace())} end
-return {record, ahead_of(id, tenant), running_of(tenant), cap_of(tenant) or 0, unpack(pace())}
+local record, job = redis.call('HGETALL', JOB .. id), read(id)
+if not job or job.status ~= 'queued' then return {record, -1, 0, 0, unpack(pace())} end
+return {record, ahead_of(id, job.tenant), tally(job.tenant).running, terms_of(job.tenant).cap or 0, unpack(pace())}

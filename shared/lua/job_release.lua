@@ -2,30 +2,29 @@
 -- A job that is being cancelled ends cancelled instead. Repeated after a lost answer it says 'lost', which it is.
 -- USES job_common job_fairness job_pace job_ending
 -- KEYS
--- ARGV id owner delay_ms wait_reason tally retention_ms
+-- ARGV id owner delay_ms wait_reason tally_of retention_ms
 --   delay_ms   0 puts it back to its old place; more parks it for so long
---   tally      a counter of the record to move by one, such as parks or failures, or '' for none
+--   tally_of   a counter of the record to move by one, such as parks or failures, or '' for none
 -- RETURNS the status it has now, or 'lost' when the job is not this worker's
 
-local job = JOB .. id
 if redis.call('HGET', LEASES, id) ~= owner then return 'lost' end
-local status, tenant = transition(id, 'release')
-if not status then return redis.error_reply('a job cannot be released now') end
-if FINISHED[status] then
-  retire(id, status, tenant, retention_ms)
-  return status
+local job = read(id)
+if not transition(job, 'release') then return redis.error_reply('a job cannot be released now') end
+if FINISHED[job.status] then
+  retire(job, retention_ms)
+  return job.status
 end
 
-unlease(id)
-redis.call('HSET', job, 'wait_reason', wait_reason)
-if tally ~= '' then redis.call('HINCRBY', job, tally, 1) end
+unlease(job)
+redis.call('HSET', job.key, 'wait_reason', wait_reason)
+if tally_of ~= '' then redis.call('HINCRBY', job.key, tally_of, 1) end
 if tonumber(delay_ms) > 0 then
-  redis.call('ZADD', queue_of(tenant), 'XX', now + delay_ms, id)
+  redis.call('ZADD', job.queue, 'XX', now + delay_ms, id)
   redis.call('ZADD', RETURNING, now + delay_ms, id)
-  redis.call('HSET', job, 'next_attempt_ms', now + delay_ms)
+  redis.call('HSET', job.key, 'next_attempt_ms', now + delay_ms)
   wake_one()                              -- whoever wakes learns when the next job is due
 else
-  redis.call('ZADD', queue_of(tenant), 'XX', redis.call('HGET', job, 'place'), id)
+  redis.call('ZADD', job.queue, 'XX', job.place, id)
 end
-rank(tenant)
-return status
+rank(job.tenant)
+return job.status

@@ -10,7 +10,7 @@ local lost, cancelling = {}, {}
 for _, id in ipairs(cjson.decode(ids)) do
   if redis.call('HGET', LEASES, id) == owner then
     local status, tenant = unpack(redis.call('HMGET', JOB .. id, 'status', 'tenant'))
-    lease(id, tenant, owner, lease_ms)
+    lease(id, queue_of(tenant), owner, lease_ms)
     if status == 'cancelling' then cancelling[#cancelling + 1] = id end
   else
     lost[#lost + 1] = id

@@ -31,7 +31,7 @@ end
 
 local max_depth, max_wait, max_waiting, max_running, weight =
   string.match(limits, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-local waiting, own = counted('', 'queued'), counted(tenant, 'queued')
+local waiting, own = tally('').queued, tally(tenant).queued
 local function full(reason) return {'full', reason, own, unpack(pace())} end
 if waiting >= tonumber(max_depth) then return full('depth') end
 if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant') end
@@ -46,7 +46,8 @@ local due = math.max(now, tonumber(run_at_ms), now + delay_ms)
 local place = due - head_start_ms
 local expires = tonumber(deadline_ms)
 if tonumber(ttl_ms) > 0 then expires = math.min(now + ttl_ms, expires > 0 and expires or math.huge) end
-redis.call('HSET', job, 'spec', spec, 'tenant', tenant, 'status', 'queued', 'created_ms', now, 'place', place)
+redis.call('HSET', job, 'spec', spec, 'tenant', tenant, 'status', 'queued', 'revision', 1, 'created_ms', now,
+           'place', place)
 redis.call('SET', ARQ_JOB .. id, blob)
 if idempotency ~= '' then
   redis.call('HSET', idempotency, 'job_id', id, 'fingerprint', fingerprint)
@@ -59,17 +60,21 @@ end
 
 local list = TENANT_JOBS .. tenant
 redis.call('ZADD', list, 0, id)
-redis.call('PERSIST', list)
-redis.call('SADD', LISTED, tenant)
-local given = redis.call('HMGET', TENANTS, tenant .. ':weight', tenant .. ':max_running')
-if (given[1] or '1') ~= weight then redis.call('HSET', TENANTS, tenant .. ':weight', weight) end
-if (given[2] or '0') ~= max_running then
-  if max_running == '0' then redis.call('HDEL', TENANTS, tenant .. ':max_running')
-  else redis.call('HSET', TENANTS, tenant .. ':max_running', max_running) end
+if own + tally(tenant).running == 0 then  -- its list may have been given a lifetime
+  redis.call('PERSIST', list)
+  redis.call('SADD', LISTED, tenant)
+end
+local given = terms_of(tenant)
+local agreed = given.weight == tonumber(weight) and (given.cap or 0) == tonumber(max_running)
+if not agreed then
+  redis.call('HSET', TENANTS, tenant .. ':weight', weight)
+  redis.call('HDEL', TENANTS, tenant .. ':max_running')
+  if max_running ~= '0' then redis.call('HSET', TENANTS, tenant .. ':max_running', max_running) end
+  given.weight, given.cap = tonumber(weight), max_running ~= '0' and tonumber(max_running) or nil
 end
 
 count(tenant, 'queued', 1)
-announce(id, 'queued')
+redis.call('PUBLISH', CHANGES, id .. ' 1 queued')
 if due > now then
   redis.call('ZADD', queue, due, id)
   redis.call('ZADD', RETURNING, due, id)
@@ -78,5 +83,6 @@ if due > now then
 else
   redis.call('ZADD', queue, place, id)
 end
-rank(tenant)
+-- One more job of a tenant that was ready before changes nothing for it.
+if not agreed or (due <= now and not redis.call('ZSCORE', READY, tenant)) then rank(tenant, due <= now) end
 return accepted(due > now and due or 0, expires)

@@ -13,7 +13,7 @@ from redis.asyncio import ConnectionPool
 from local.redis_server import RedisServer
 from shared import ids, keys
 from shared.job import Event, IncompleteReason, JobError, JobSpec, Priority, WaitReason
-from shared.queue import JOB_FUNCTION, Conclusion, Holder, Queue
+from shared.queue import Conclusion, Holder, Queue
 from shared.redis_client import Redis
 from shared.submission import Caps
 from tests.waiting import until
@@ -70,7 +70,7 @@ async def test_a_waiting_job_is_queued(arq: ArqRedis, queue: Queue, priority: Pr
     await until(is_queued)  # a low job is due now, and now may be a millisecond ahead of this look
     info = await job.info()
     assert info is not None
-    assert (info.function, info.args, info.kwargs) == (JOB_FUNCTION, [job_id], {})
+    assert (info.function, info.args, info.kwargs) == (keys.JOB_FUNCTION, [job_id], {})
     assert recent(info.enqueue_time)
     assert info.score is not None
     assert await job.result_info() is None
@@ -86,7 +86,7 @@ async def test_a_running_job_is_in_progress(arq: ArqRedis, queue: Queue) -> None
     assert await job.status() == JobStatus.in_progress
     info = await job.info()
     assert info is not None
-    assert info.function == JOB_FUNCTION
+    assert info.function == keys.JOB_FUNCTION
     assert await job.result_info() is None
 
 
@@ -128,7 +128,7 @@ async def test_a_finished_job_is_complete(arq: ArqRedis, queue: Queue, conclusio
     info = await job.result_info()
     assert info is not None
     assert (info.success, info.result) == (status == "succeeded", status)
-    assert (info.function, info.args, info.kwargs, info.job_id) == (JOB_FUNCTION, [job_id], {}, job_id)
+    assert (info.function, info.args, info.kwargs, info.job_id) == (keys.JOB_FUNCTION, [job_id], {}, job_id)
     assert info.queue_name == keys.ARQ_QUEUE
     assert info.enqueue_time <= info.finish_time
     assert info.start_time <= info.finish_time

@@ -12,7 +12,7 @@ from local.redis_server import RedisServer
 from shared import keys
 from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Job, Priority, Status
-from shared.queue import JOB_FUNCTION, Queue
+from shared.queue import Queue
 from shared.redis_client import Redis
 from tests.shared.queueing import claim, submitted
 from worker.adoption import Adoption, NotForUs, _spec
@@ -44,7 +44,9 @@ async def taken_in(redis: Redis, queue: Queue) -> list[Job]:
 
 
 async def test_a_stock_enqueue_becomes_a_job_like_any_other(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
-    stock = await arq.enqueue_job(JOB_FUNCTION, agent="assistant", input="hello", priority="high", metadata={"k": "v"})
+    stock = await arq.enqueue_job(
+        keys.JOB_FUNCTION, agent="assistant", input="hello", priority="high", metadata={"k": "v"}
+    )
     assert stock is not None
 
     (job,) = await taken_in(redis, queue)
@@ -56,14 +58,14 @@ async def test_a_stock_enqueue_becomes_a_job_like_any_other(redis: Redis, queue:
 
 
 async def test_it_may_be_deferred(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
-    await arq.enqueue_job(JOB_FUNCTION, agent="assistant", input="later", _defer_by=3600)
+    await arq.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="later", _defer_by=3600)
 
     assert await taken_in(redis, queue) == []
     await arq.zrem(keys.ARQ_QUEUE, *await arq.zrange(keys.ARQ_QUEUE, 0, -1))
 
 
 async def test_two_workers_that_meet_it_make_one_job(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
-    await arq.enqueue_job(JOB_FUNCTION, agent="assistant", input="hello")
+    await arq.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="hello")
     met = (await claim(queue, "a")).strangers
     catalogue = Catalogue(redis)
     for _ in range(2):
@@ -76,7 +78,7 @@ async def test_a_pickle_and_a_strangers_function_are_left_alone(
     redis: Redis, queue: Queue, arq: ArqRedis, redis_server: RedisServer
 ) -> None:
     pickling = ArqRedis(ConnectionPool.from_url(redis_server.url))
-    await pickling.enqueue_job(JOB_FUNCTION, agent="assistant", input="boo", _job_id="pickled")
+    await pickling.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="boo", _job_id="pickled")
     await arq.enqueue_job("somebody_elses", 1, _job_id="stock")
     ours = await submitted(queue)
 
@@ -92,13 +94,13 @@ async def test_a_pickle_and_a_strangers_function_are_left_alone(
     [
         ("", "JSON"),
         ({"f": "other"}, "function"),
-        ({"f": JOB_FUNCTION, "a": [1]}, "agent="),
-        ({"f": JOB_FUNCTION, "a": [], "k": {"agent": "a"}}, "agent="),
-        ({"f": JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "more": 1}}, "agent="),
-        ({"f": JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": " "}}, "empty"),
-        ({"f": JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": 3}}, "empty"),
-        ({"f": JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "priority": "urgent"}}, "urgent"),
-        ({"f": JOB_FUNCTION, "a": [], "k": ["agent", "input"]}, "agent="),
+        ({"f": keys.JOB_FUNCTION, "a": [1]}, "agent="),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a"}}, "agent="),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "more": 1}}, "agent="),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": " "}}, "empty"),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": 3}}, "empty"),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "priority": "urgent"}}, "urgent"),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": ["agent", "input"]}, "agent="),
         ([1], "JSON"),
     ],
 )
