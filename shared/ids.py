@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from uuid_utils import uuid7
 
+_ANY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _JOB_ID = re.compile(r"job_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 
 
@@ -30,6 +31,11 @@ def new_call_id() -> str:
 
 def is_job_id(text: str) -> bool:
     return _JOB_ID.match(text) is not None
+
+
+def may_name_a_job(text: str) -> bool:
+    """Whether a job of this id can exist: one of ours, or one with the id that a stock arq client gave it."""
+    return _ANY_ID.match(text) is not None
 
 
 def milliseconds(job_id: str) -> int:

@@ -155,7 +155,7 @@ async def cancel(job_id: str, parts: PartsOf, tenant: TenantOf) -> Response:
 
 
 async def _find(parts: Parts, job_id: str, tenant: str) -> Sighting:
-    sighting = await parts.inspector.job(job_id, tenant=tenant) if ids.is_job_id(job_id) else None
+    sighting = await parts.inspector.job(job_id, tenant=tenant) if ids.may_name_a_job(job_id) else None
     if sighting is None:
         raise Problem(Code.NOT_FOUND, "There is no such job; it may have been removed after its retention.")
     return sighting
