@@ -30,32 +30,25 @@ _TALLY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds leases: a worker's name, how many jobs it can run in all, and how long its leases last."""
-
-    owner: str
-    slots: int
-    lease_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
-    """Jobs this worker now holds, Redis TIME in ms, and in how many seconds something is due (None: nothing known).
+    """Jobs this worker now holds, and Redis TIME in ms.
 
     `strangers` are jobs that a stock arq client enqueued, by id: arq's JSON blob, '' for one that is no JSON.
+    `unreadable` are held, too, but their records are of another version: to be left to a worker of that.
     """
 
     jobs: list[Job]
     now_ms: int
-    next_due: float | None
     strangers: dict[str, str]
+    unreadable: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What became of a worker's jobs: ids it lost, ids that are to be cancelled."""
+    """What became of a worker's jobs: ids it lost, ids it holds without knowing, ids that are to be cancelled."""
 
     lost: list[str]
+    unknown: list[str]
     cancelling: list[str]
 
 
@@ -119,32 +112,31 @@ class Queue:
             )
         )
 
-    async def claim(self, holder: Holder, *, wanted: int, suspects: int) -> Claim:
-        """Leases up to `wanted` due jobs, at most `suspects` of them suspect.
+    async def claim(self, owner: str, *, ticket: int, wanted: int, suspects: int) -> Claim:
+        """Gives up to `wanted` due jobs to `owner`, at most `suspects` of them suspect.
 
-        A job whose lease the holder let lapse comes back too: if it still runs there, it is to be left running.
+        Repeated with the same ticket after a lost answer it says again what it gave.
         """
-        due, now_ms, jobs, strangers = await script("job_claim")(
-            self._redis, {}, self._as(holder) | {"wanted": wanted, "suspects": suspects}
+        now_ms, jobs, strangers = await script("job_claim")(
+            self._redis, {}, {"owner": owner, "ticket": ticket, "wanted": wanted, "suspects": suspects}
         )
-        claimed = (_readable(job_id, record) for job_id, record in zip(jobs[::2], jobs[1::2], strict=True))
+        claimed = {job_id: _readable(job_id, record) for job_id, record in zip(jobs[::2], jobs[1::2], strict=True)}
         return Claim(
-            [job for job in claimed if job],
+            [job for job in claimed.values() if job],
             now_ms,
-            None if due < 0 else due / 1000,
             dict(zip(strangers[::2], strangers[1::2], strict=True)),
+            [job_id for job_id, job in claimed.items() if job is None],
         )
 
-    async def beat(self, holder: Holder) -> None:
-        """Says that the holder lives. A claim and a renewal say so too."""
-        await script("job_beat")(self._redis, {}, self._as(holder))
+    async def renew(self, owner: str, job_ids: Iterable[str], *, thorough: bool) -> Renewal:
+        """What is true of the jobs that `owner` believes to hold.
 
-    async def renew(self, holder: Holder, job_ids: Iterable[str]) -> Renewal:
-        """Begins the leases on these jobs anew."""
-        lost, cancelling = await script("job_renew")(
-            self._redis, {}, self._as(holder) | {"ids": json.dumps(list(job_ids))}
+        `thorough` tells also what is to be cancelled, and sets the jobs' backstops anew, which is due within minutes.
+        """
+        lost, unknown, cancelling = await script("job_renew")(
+            self._redis, {}, {"owner": owner, "ids": json.dumps(list(job_ids)), "thorough": int(thorough)}
         )
-        return Renewal(lost, cancelling)
+        return Renewal(lost, unknown, cancelling)
 
     async def finish(self, owner: str, job_id: str, conclusion: Conclusion) -> Status:
         """Ends the job. Returns what it ended as: cancelled when it was to be cancelled. Raises LeaseLost."""
@@ -184,14 +176,6 @@ class Queue:
         answer = await script("job_cancel")(self._redis, {}, {"id": job_id, "retention_ms": self._retention_ms})
         return None if answer == "unknown" else Status(answer)
 
-    def _as(self, holder: Holder) -> dict[str, str | int | float]:
-        return {
-            "owner": holder.owner,
-            "slots": holder.slots,
-            "lease_ms": holder.lease_ms,
-            "retention_ms": self._retention_ms,
-        }
-
 
 def _held(answer: str, job_id: str) -> Status:
     if answer == "lost":
@@ -200,7 +184,7 @@ def _held(answer: str, job_id: str) -> Status:
 
 
 def _readable(job_id: str, flat: list[str]) -> Job | None:
-    """A record that this version cannot read must not keep others from being run; it comes back with its lease."""
+    """A record that this version cannot read must not keep others from being run."""
     try:
         return Job.from_hash(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
     except (KeyError, ValueError, TypeError) as error:

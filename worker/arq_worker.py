@@ -15,15 +15,17 @@ from arq import Worker, func
 from arq.connections import ArqRedis
 
 from shared import backoff, clock, keys, log, metrics
-from shared.job import Job
-from shared.queue import Holder, Queue, json_bytes
+from shared.job import Job, WaitReason
+from shared.queue import Queue, json_bytes
 from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 from worker.attempt import Interruption
 
 logger = log.get(__name__)
 
-SWEEP_SECONDS = 1.0
-"""The longest an idle worker sleeps without looking: a stock `enqueue_job` leaves no wake-up."""
+IDLE_SECONDS = 10.0
+"""How long an idle worker waits to be woken before it looks by itself."""
+_OTHER_VERSION_MS = 15_000
+"""How long a record that this version cannot read is left to workers of another."""
 _CLAIM_AT_ONCE = 64
 _HEALTH_SECONDS = 60
 _LAST_WRITES_SECONDS = 10.0
@@ -51,10 +53,7 @@ class JobRunner(Protocol):
 
 
 class LeaseWorker(Worker):
-    """Runs jobs until told to stop.
-
-    `on_claim` hears of each claim that Redis has answered, `on_strangers` of what a stock client has enqueued.
-    """
+    """Runs jobs until told to stop. `on_strangers` hears of what a stock client has enqueued."""
 
     def __init__(
         self,
@@ -62,8 +61,8 @@ class LeaseWorker(Worker):
         redis: Redis,
         queue: Queue,
         executor: JobRunner,
-        holder: Holder,
-        on_claim: Callable[[], None] = lambda: None,
+        owner: str,
+        slots: int,
         on_strangers: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
     ) -> None:
         super().__init__(
@@ -71,7 +70,7 @@ class LeaseWorker(Worker):
             queue_name=keys.ARQ_QUEUE,
             redis_pool=ArqRedis(connection_pool=redis.connection_pool),
             handle_signals=False,
-            max_jobs=holder.slots,
+            max_jobs=slots,
             poll_delay=0,
             health_check_interval=_HEALTH_SECONDS,
             job_serializer=json_bytes,
@@ -80,13 +79,13 @@ class LeaseWorker(Worker):
         self._redis = redis
         self._queue = queue
         self._executor = executor
-        self._holder = holder
-        self._on_claim = on_claim
+        self._owner = owner
         self._on_strangers = on_strangers
         self._slot_freed = asyncio.Event()
-        self._taking: asyncio.Task[float | None] | None = None
+        self._taking: asyncio.Task[bool] | None = None
+        self._ticket = 1
         self._failures = 0
-        metrics.SLOTS.set(holder.slots)
+        metrics.SLOTS.set(slots)
 
     async def main(self) -> None:
         """Takes jobs until cancelled. arq's own start-up would end the process for a Redis that is away just then."""
@@ -97,10 +96,11 @@ class LeaseWorker(Worker):
         """Takes what is due, or waits until something is."""
         try:
             free = self.max_jobs - len(self._executor.running)
-            next_due = await self._whole(self._take(free)) if free > 0 else None
+            more = await self._whole(self._take(free)) if free > 0 else False
             async with reachable():
                 await self.heart_beat()
-            await self._idle(next_due)
+            if not more:
+                await self._idle()
             self._failures = 0
         except Exception as error:
             self._failures += 1
@@ -108,23 +108,27 @@ class LeaseWorker(Worker):
                 logger.warning("claim_failing", error=f"{type(error).__name__}: {error}", effect="running jobs go on")
             await asyncio.sleep(backoff.full_jitter(self._failures, base=0.1, cap=2))
 
-    async def _whole(self, taking: Coroutine[None, None, float | None]) -> float | None:
+    async def _whole(self, taking: Coroutine[None, None, bool]) -> bool:
         """A claim that is cancelled is still carried through: its jobs are leased to us by then."""
         self._taking = asyncio.create_task(taking)
         return await asyncio.shield(self._taking)
 
-    async def _take(self, free: int) -> float | None:
-        """Claims and starts up to `free` jobs; seconds until something is due, None for no hurry."""
+    async def _take(self, free: int) -> bool:
+        """Claims and starts up to `free` jobs; whether there may be more."""
         claim = await self._queue.claim(
-            self._holder, wanted=min(free, _CLAIM_AT_ONCE), suspects=self._room_for_suspects()
+            self._owner,
+            ticket=self._ticket,
+            wanted=min(free, _CLAIM_AT_ONCE),
+            suspects=self._room_for_suspects(),
         )
-        self._on_claim()
+        self._ticket += 1
         for job in claim.jobs:
-            if job.id not in self._executor.running:  # else its lease had lapsed while Redis was away
-                self._start(job, claim.now_ms)
+            self._start(job, claim.now_ms)
+        for job_id in claim.unreadable:
+            await self._queue.release(self._owner, job_id, WaitReason.CAPACITY, delay_ms=_OTHER_VERSION_MS)
         if claim.strangers and self._on_strangers:
             await self._on_strangers(claim.strangers)
-        return 0.0 if claim.jobs or claim.strangers else claim.next_due
+        return bool(claim.jobs or claim.strangers)
 
     def _start(self, job: Job, now_ms: int) -> None:
         task = self._executor.start(job, now_ms)
@@ -142,18 +146,16 @@ class LeaseWorker(Worker):
         running = self._executor.running.values()
         return 0 if any(one.job.suspect and one.since > probation_began for one in running) else 1
 
-    async def _idle(self, next_due: float | None) -> None:
-        if next_due == 0.0:
-            return
+    async def _idle(self) -> None:
+        """Until a slot is free, or until there is something to take."""
         if len(self._executor.running) >= self.max_jobs:
             self._slot_freed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEALTH_SECONDS / 2):  # the health record has to be written meanwhile
                     await self._slot_freed.wait()
             return
-        seconds = SWEEP_SECONDS if next_due is None else min(SWEEP_SECONDS, max(0.01, next_due))
-        async with reachable(seconds + ANSWER_SECONDS):
-            await self._redis.blpop([keys.WAKE], timeout=seconds)
+        async with reachable(IDLE_SECONDS + ANSWER_SECONDS):
+            await self._redis.blpop([keys.WAKE], timeout=IDLE_SECONDS)
 
     async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """Stops claiming, lets jobs end their turn, and after `seconds` or at `hurry` gives back what still runs."""

@@ -126,7 +126,7 @@ class Executor:
                 metrics.LEASES_LOST.inc()
                 logger.warning("lease_lost", effect="another worker goes on with the job")
             except Exception:
-                logger.exception("attempt_broke", effect="the job is run again when its lease lapses")
+                logger.exception("attempt_broke", effect="the job is given back within two minutes")
 
     async def _judge(self, running: Running, now_ms: int) -> Verdict:
         """What is to become of the job. Raises LeaseLost when that is not ours to say."""

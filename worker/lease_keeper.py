@@ -1,28 +1,36 @@
-"""Keeping the leases of this worker's jobs, from a thread and an event loop of its own.
+"""Keeping this worker's jobs, from a thread and an event loop of its own.
 
 A tool that blocks the main loop for longer than a lease must not lose its job, nor its neighbours' jobs. But a main
-loop that hangs for good must: after `longest_block` seconds without a sign of it the leases are left to lapse.
+loop that hangs for good must: after `longest_block` seconds without a sign of it this worker is silent, too.
 The thread holds a connection that listens for cancels; that somebody listens there is also how the others know that
-this process lives (`shared/lua/job_leases.lua`).
+this process lives (`shared/lua/fleet_sweep.lua`).
 """
 
 import asyncio
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Protocol
 
 from shared import clock, keys, log
+from shared.errors import StoreUnavailable
+from shared.fleet import BEAT_SECONDS, Fleet
+from shared.job import WaitReason
 from shared.listener import listen
-from shared.queue import Holder, Queue
-from shared.redis_client import Redis, close, connect
+from shared.queue import Queue
+from shared.redis_client import close, connect
 from worker.attempt import Interruption
 from worker.background import every
+from worker.watch import LOOK_SECONDS, Contact, Watch
 
 logger = log.get(__name__)
 
-BEAT_SECONDS = 1.0
-"""How often a worker that holds jobs says that it lives; a third of the silence that others take for a death."""
+_IDLE_BEATS = 4
+"""A worker that holds nothing says that it lives at every fourth beat; that only counts its slots."""
+_RENEW_SECONDS = 30.0
+_THOROUGH_SECONDS = 200.0
+"""A third of the backstop that every job has (`shared/lua/job_leases.lua`)."""
 _PULSE_SECONDS = 0.5
 _STOP_SECONDS = 5.0
 
@@ -40,25 +48,30 @@ class LeaseKeeper:
         self,
         url: str,
         *,
-        holder: Holder,
+        owner: str,
+        slots: int,
+        lease_ms: int,
         running: Mapping[str, Running],
         retention_ms: int,
         longest_block: float,
     ) -> None:
         self._url = url
-        self._holder = holder
+        self._owner = owner
+        self._slots = slots
+        self._lease_ms = lease_ms
         self._running = running
         self._retention_ms = retention_ms
         self._longest_block = longest_block
-        self._seen = clock.monotonic()
-        self._spoke = self._renewed = -longest_block
-        self._draining = False
+        self._pulse_at = clock.monotonic()
         self._hung = False
+        self._beats = 0
+        self._renewed = self._looked_through = -math.inf
+        self._unknown: set[str] = set()
         self._main: asyncio.AbstractEventLoop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
         self._pulse: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True, name="lease_keeper")
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._keep()), daemon=True, name="lease_keeper")
 
     def start(self) -> None:
         """To be called in the main loop."""
@@ -67,7 +80,7 @@ class LeaseKeeper:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Ends the thread; what it kept lapses. Safe to call twice."""
+        """Ends the thread and leaves the fleet. Safe to call twice."""
         if self._pulse is not None:
             self._pulse.cancel()
         if self._loop is not None and self._work is not None and self._thread.is_alive():
@@ -75,73 +88,92 @@ class LeaseKeeper:
                 self._loop.call_soon_threadsafe(self._work.cancel)
             await asyncio.to_thread(self._thread.join, _STOP_SECONDS)
 
-    def spoke(self) -> None:
-        """The main loop itself has just given Redis a sign of life, by a claim."""
-        self._spoke = clock.monotonic()
-
     def drain(self) -> None:
-        """This worker takes no more jobs."""
-        self._draining = True
+        """This worker takes no more jobs: it has no slots that anybody could count on."""
+        self._slots = 0
 
     async def _beat_of_the_main_loop(self) -> None:
         while True:
-            self._seen = clock.monotonic()
+            self._pulse_at = clock.monotonic()
             await asyncio.sleep(_PULSE_SECONDS)
-
-    def _run(self) -> None:
-        asyncio.run(self._keep())
 
     async def _keep(self) -> None:
         self._loop, self._work = asyncio.get_running_loop(), asyncio.current_task()
-        redis = connect(self._url)
+        redis, contact = connect(self._url), Contact()
         queue = Queue(redis, retention_ms=self._retention_ms)
-        seconds = min(BEAT_SECONDS, self._holder.lease_ms / 3000)
+        fleet = Fleet(redis, self._owner, lease_ms=self._lease_ms, retention_ms=self._retention_ms)
+        watch = Watch(fleet, contact)
+        seconds = min(BEAT_SECONDS, self._lease_ms / 3000)
+        loops: list[Coroutine[None, None, None]] = [
+            every(seconds, "lease_keeper", lambda: self._look_after(queue, fleet, contact)),
+            self._watch(watch),
+            listen(redis, keys.CONTROL + self._owner, lambda text: self._hear(text, watch), self._look_through_soon),
+        ]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(every(seconds, "lease_keeper", lambda: self._look_after(queue)))
-                tasks.create_task(self._listen(redis))
+            await asyncio.gather(*loops)
         except asyncio.CancelledError:
-            pass
+            with suppress(StoreUnavailable):
+                await fleet.leave()
         finally:
             await close(redis)
 
-    async def _listen(self, redis: Redis) -> None:
-        channel = keys.CONTROL + self._holder.owner
-        await listen(
-            redis,
-            channel,
-            on_message=lambda job_id: self._tell(job_id, self._running.get(job_id), Interruption.CANCEL),
-            on_connect=lambda: None,  # what was missed meanwhile the next renewal makes up for
-        )
+    async def _watch(self, watch: Watch) -> None:
+        """For as long as this process lives; a process whose main loop hangs leaves the watch to others."""
+        pause = 0.0
 
-    async def _look_after(self, queue: Queue) -> None:
-        """Renews every third of a lease, and gives a sign of life in between while nothing else has.
+        async def look() -> None:
+            nonlocal pause
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await watch.called.wait()
+            pause = LOOK_SECONDS  # after a failure, too
+            if not self._main_loop_hangs():
+                pause = await watch.look()
+
+        await every(0, "watch", look)
+
+    async def _look_after(self, queue: Queue, fleet: Fleet, contact: Contact) -> None:
+        """Says that this worker lives, and finds out now and then what it really holds.
 
         Gives up early enough for one more try within the lease.
         """
-        if self._main_loop_hangs():
+        held = dict(self._running)
+        self._beats += 1
+        if self._main_loop_hangs() or (not held and self._beats % _IDLE_BEATS != 1):
             return
-        now, held = clock.monotonic(), dict(self._running)
-        if not held:
-            return
-        async with asyncio.timeout(self._holder.lease_ms / 4000):
-            if now - self._renewed >= self._holder.lease_ms / 3000 - 0.1:
+        async with asyncio.timeout(max(0.25, self._lease_ms / 4000)):
+            if not await fleet.beat(self._slots):
+                await fleet.enlist(self._slots)
+                self._renewed = -math.inf  # taken for dead, or new: what it held may be others' by now
+            contact.felt()
+            if clock.monotonic() - self._renewed >= _RENEW_SECONDS:
                 await self._renew(queue, held)
-                self._renewed = self._spoke = now
-            elif now - self._spoke >= BEAT_SECONDS - 0.1:
-                await queue.beat(self._as())
-                self._spoke = now
 
     async def _renew(self, queue: Queue, held: Mapping[str, Running]) -> None:
-        renewal = await queue.renew(self._as(), held)
+        now = clock.monotonic()
+        thorough = now - self._looked_through >= _THOROUGH_SECONDS
+        renewal = await queue.renew(self._owner, held, thorough=thorough)
         for job_id in renewal.lost:
             self._tell(job_id, held[job_id], Interruption.LEASE_LOST)
         for job_id in renewal.cancelling:
             self._tell(job_id, held[job_id], Interruption.CANCEL)
+        unknown = set(renewal.unknown) - self._running.keys()
+        for job_id in unknown & self._unknown:  # not one that was just being taken: an attempt that broke
+            await queue.release(self._owner, job_id, WaitReason.CAPACITY)
+        self._unknown = unknown
+        self._renewed = now
+        self._looked_through = now if thorough else self._looked_through
 
-    def _as(self) -> Holder:
-        """A worker that drains has no slots to count on."""
-        return Holder(self._holder.owner, 0 if self._draining else self._holder.slots, self._holder.lease_ms)
+    def _look_through_soon(self) -> None:
+        """After a broken connection: a cancel may have been missed."""
+        self._renewed = self._looked_through = -math.inf
+
+    def _hear(self, text: str, watch: Watch) -> None:
+        match text.split(" "):
+            case ["cancel", job_id]:
+                self._tell(job_id, self._running.get(job_id), Interruption.CANCEL)
+            case ["due", milliseconds]:
+                watch.call(int(milliseconds) / 1000)
 
     def _tell(self, job_id: str, running: Running | None, why: Interruption) -> None:
         """In the main loop, where the answer may by now be about an attempt that has ended."""
@@ -154,11 +186,11 @@ class LeaseKeeper:
             self._main.call_soon_threadsafe(interrupt)
 
     def _main_loop_hangs(self) -> bool:
-        hangs = clock.monotonic() - self._seen > self._longest_block
+        hangs = clock.monotonic() - self._pulse_at > self._longest_block
         if hangs and not self._hung:
             logger.error(
                 "main_loop_hangs",
-                seconds=round(clock.monotonic() - self._seen),
+                seconds=round(clock.monotonic() - self._pulse_at),
                 effect="its jobs are left to other workers; a tool without await should be a plain def",
             )
         self._hung = hangs

@@ -6,7 +6,7 @@ from shared import ids
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.gate import Gate, Limits, Pool
-from shared.queue import Holder, Queue
+from shared.queue import Queue
 from shared.redis_client import close, connect
 from shared.retention import Janitor
 from shared.sections import Target
@@ -26,7 +26,6 @@ class Parts:
 
     def __init__(self, settings: Settings, agents: Mapping[str, Agent]) -> None:
         self.owner = ids.new_worker_id()
-        holder = Holder(self.owner, settings.worker.max_in_flight, int(settings.queue.lease_seconds * 1000))
         retention_ms = settings.queue.retention_seconds * 1000
         url = settings.redis.url.get_secret_value()
         self.redis = connect(url)
@@ -50,7 +49,9 @@ class Parts:
         )
         self.keeper = LeaseKeeper(
             url,
-            holder=holder,
+            owner=self.owner,
+            slots=settings.worker.max_in_flight,
+            lease_ms=int(settings.queue.lease_seconds * 1000),
             running=self.executor.running,
             retention_ms=retention_ms,
             longest_block=settings.worker.max_block_seconds,
@@ -59,8 +60,8 @@ class Parts:
             redis=self.redis,
             queue=queue,
             executor=self.executor,
-            holder=holder,
-            on_claim=self.keeper.spoke,
+            owner=self.owner,
+            slots=settings.worker.max_in_flight,
             on_strangers=Adoption(queue, self.catalogue).take_in,
         )
         self.janitor = Janitor(self.redis)

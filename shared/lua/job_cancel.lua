@@ -12,6 +12,6 @@ if FINISHED[job.status] then
   retire(job, retention_ms)
 else
   local owner = redis.call('HGET', LEASES, id)
-  if owner then redis.call('PUBLISH', CONTROL .. owner, id) end
+  if owner then redis.call('PUBLISH', CONTROL .. owner, 'cancel ' .. id) end
 end
 return job.status

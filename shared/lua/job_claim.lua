@@ -1,41 +1,42 @@
--- job_claim: takes up to `wanted` due jobs under a lease, from the tenant whose turn it is, again and again.
--- The lease is the job's score in its queue: while it lasts the job is not due, and when its worker dies it becomes
--- due again by itself, at its old place.
+-- job_claim: takes up to `wanted` due jobs, from the tenant whose turn it is, again and again. Safe to repeat with the
+-- same ticket after a lost answer.
 -- USES job_common job_fairness job_pace job_ending job_leases
 -- KEYS
--- ARGV owner slots lease_ms retention_ms wanted suspects
---   slots      how many jobs this worker can run in all
+-- ARGV owner ticket wanted suspects
+--   ticket     a number of this claim; the one before it has been answered
 --   suspects   how many suspects this worker may take: jobs that have seen two workers or more die. They run one at
 --              a time, so that a job that kills its worker does not take the same neighbours down again and again;
 --              one death alone says little, as it makes suspects of all that ran there
--- RETURNS {ms until something is due or -1 for nothing known, now, jobs, strangers}
---           jobs = {id, record, id, record, …}; record = flat HGETALL. A job whose lease this owner itself let lapse
---           comes too, with a new lease: it may be running there still. So comes what was in a lost answer.
+-- RETURNS {now, jobs, strangers}
+--           jobs = {id, record, id, record, …}; record = flat HGETALL
 --           strangers = {id, blob, id, blob, …}: what a stock arq client enqueued; blob is '' when it is no JSON
 
+local answered = CLAIMED .. owner
 local free, leftover, looked = tonumber(wanted), tonumber(suspects), 0
-local jobs, strangers = {}, {}
+local taken, jobs, strangers = {}, {}, {}
 
 local function hand_over(id)
   jobs[#jobs + 1] = id
   jobs[#jobs + 1] = redis.call('HGETALL', JOB .. id)
 end
 
-sign_of_life(owner, slots, lease_ms)
-for _, id in ipairs(sweep(owner, retention_ms)) do
-  lease(id, queue_of(redis.call('HGET', JOB .. id, 'tenant')), owner, lease_ms)
-  hand_over(id)
+local before = redis.call('LRANGE', answered, 0, -1)
+if before[1] == ticket then
+  for i = 2, #before do
+    if redis.call('HGET', LEASES, before[i]) == owner then hand_over(before[i]) end
+  end
+  return {now, jobs, strangers}
 end
-rank(DEFAULT_TENANT)  -- a stock client tells nobody that it has enqueued something
 
 local function take(job)
-  lease(job.id, job.queue, owner, lease_ms)
+  lease(job.id, job.queue, owner)
   redis.call('HSET', job.key, 'claimed_ms', now, 'started_ms', job.started_ms or now)
   if job.wait_reason then redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms') end
   if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
   transition(job, 'claim')
   served(job.tenant)
   hand_over(job.id)
+  taken[#taken + 1] = job.id
   free = free - 1
 end
 
@@ -56,7 +57,7 @@ local function look_at(id, queue)
     meet_stranger(id, queue)
   elseif FINISHED[job.status] then        -- a stale entry
     redis.call('ZREM', queue, id)
-  elseif job.status ~= 'queued' then      -- the next sweep will give it back
+  elseif job.status ~= 'queued' then      -- its worker has been silent for long: the watch will see to it
     redis.call('ZADD', queue, 'XX', now + 1000, id)
   elseif tonumber(job.crashes or 0) < SUSPECT_CRASHES then
     take(job)
@@ -66,9 +67,11 @@ local function look_at(id, queue)
   else
     redis.call('ZADD', queue, 'XX', now + 500, id)
     redis.call('ZADD', RETURNING, now + 500, id)
+    call_the_watch(now + 500)
   end
 end
 
+local held = redis.call('HLEN', LEASES)
 while free > 0 and looked < 1000 do
   local tenant = redis.call('ZRANGE', READY, 0, 0)[1]
   if not tenant then break end
@@ -79,27 +82,15 @@ while free > 0 and looked < 1000 do
   looked = looked + 1
 end
 
--- One worker, not all, is told to the millisecond when the next job is due; the others look again when they sweep.
-local function due_in()
-  local first
-  for _, times in ipairs({RETURNING, EXPIRING}) do
-    local at = tonumber(redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')[2])
-    if at and (not first or at < first) then first = at end
-  end
-  if not first then return -1 end
-  local ms = math.max(1, math.ceil(first - now))
-  local told = redis.call('GET', TIMEKEEPER)
-  if told then
-    local at, who = string.match(told, '^(%S+) (.*)$')
-    if tonumber(at) <= first and who ~= owner then return -1 end
-  end
-  redis.call('SET', TIMEKEEPER, string.format('%.0f ', first) .. owner, 'PX', ms)
-  return ms
+if taken[1] then
+  redis.call('DEL', answered)
+  redis.call('RPUSH', answered, ticket, unpack(taken))
+  redis.call('PEXPIRE', answered, DAY_MS)
+  if held == 0 then call_the_watch(now) end  -- from now on somebody's death matters
 end
-
 if redis.call('ZCARD', READY) > 0 then
   wake_one()                              -- work is left: pass the baton to another idle worker
-  return {0, now, jobs, strangers}
+else
+  redis.call('DEL', WAKE)
 end
-redis.call('DEL', WAKE)
-return {due_in(), now, jobs, strangers}
+return {now, jobs, strangers}

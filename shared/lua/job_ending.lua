@@ -6,7 +6,6 @@
 -- The worker does not hold the job any more; the time it did is what a job costs in slots.
 local function unlease(job)
   redis.call('HDEL', LEASES, job.id)
-  redis.call('ZREM', RETURNING, job.id)
   redis.call('DEL', ARQ_IN_PROGRESS .. job.id)
   if job.claimed_ms then
     job.busy_ms = (job.busy_ms or 0) + math.max(0, now - job.claimed_ms)
@@ -20,6 +19,7 @@ end
 local function retire(job, retention_ms)
   unlease(job)
   redis.call('ZREM', job.queue, job.id)
+  redis.call('ZREM', RETURNING, job.id)
   if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
   redis.call('HSET', job.key, 'finished_ms', now)
   redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms', 'said')

@@ -22,7 +22,7 @@ if tonumber(delay_ms) > 0 then
   redis.call('ZADD', job.queue, 'XX', now + delay_ms, id)
   redis.call('ZADD', RETURNING, now + delay_ms, id)
   redis.call('HSET', job.key, 'next_attempt_ms', now + delay_ms)
-  wake_one()                              -- whoever wakes learns when the next job is due
+  call_the_watch(now + delay_ms)
 else
   redis.call('ZADD', job.queue, 'XX', job.place, id)
 end

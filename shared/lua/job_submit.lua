@@ -54,6 +54,7 @@ if idempotency ~= '' then
   redis.call('HSET', job, 'idempotency', idempotency)
 end
 if expires > 0 then
+  call_the_watch(expires)
   redis.call('HSET', job, 'expires_ms', expires)
   redis.call('ZADD', EXPIRING, expires, id)
 end
@@ -79,7 +80,7 @@ if due > now then
   redis.call('ZADD', queue, due, id)
   redis.call('ZADD', RETURNING, due, id)
   redis.call('HSET', job, 'wait_reason', 'scheduled', 'next_attempt_ms', due)
-  wake_one()                              -- whoever wakes learns when the next job is due
+  call_the_watch(due)
 else
   redis.call('ZADD', queue, place, id)
 end

@@ -12,9 +12,10 @@ from local.service_process import LogLine
 from shared import ids, keys
 from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Event, Job, JobSpec, Status
-from shared.queue import Conclusion, Holder, Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.submission import Accepted, Caps
+from tests.shared.queueing import claim
 
 # No proxies, and a TLS context without the certificates that nothing here needs: loading them takes 50 ms.
 QUICK_CLIENT: dict[str, Any] = {"trust_env": False, "verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "timeout": 30}
@@ -143,7 +144,7 @@ class StandIn:
         await self._redis.expire(keys.PACE, 3600)
 
     async def take(self, count: int = 1) -> list[Job]:
-        return (await self._queue.claim(Holder("stand-in", 10, 60_000), wanted=count, suspects=1)).jobs
+        return (await claim(self._queue, "stand-in", count)).jobs
 
     async def finish(self, job_id: str, output: str = "Done.", event: Event = Event.SUCCEED) -> Status:
         return await self._queue.finish("stand-in", job_id, Conclusion(event, output))

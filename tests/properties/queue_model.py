@@ -1,6 +1,6 @@
 """A small model of the queue: what the scripts promise, in plain Python, without Redis, time or leases that tick.
 
-A lease that lapsed, a pause that is over and a time to live that has passed are facts here, not moments: the test
+A worker that fell silent, a pause that is over and a time to live that has passed are facts here, not moments: the test
 makes them true in the store.
 """
 
@@ -21,7 +21,6 @@ class Entry:
     order: int
     status: Status = Status.QUEUED
     holder: str | None = None
-    lapsed: bool = False
     parked: bool = False
     ripe: bool = False
     scheduled: bool = False
@@ -51,7 +50,7 @@ class Model:
     """A tenant that is missing has no cap."""
     jobs: dict[str, Entry] = field(default_factory=dict)
     silent: dict[str, bool] = field(default_factory=dict)
-    """The workers that are known, and whether nothing has been heard of them for long."""
+    """The workers of the fleet, and whether nothing has been heard of them for long."""
 
     def unfinished(self, tenant: str | None = None) -> list[Entry]:
         return [job for job in self.jobs.values() if job.status not in FINISHED and tenant in (None, job.tenant)]
@@ -75,33 +74,21 @@ class Model:
     def next_of(self, tenant: str) -> Entry:
         return min((job for job in self.unfinished(tenant) if job.due), key=lambda job: job.rank)
 
-    def speaks(self, worker: str) -> None:
-        """A sign of life; the first one after nobody gave any means that Redis was away, and all leases begin anew."""
-        if self.silent and all(self.silent.values()):
-            self.silent = dict.fromkeys(self.silent, False)
-            for job in self.unfinished():
-                job.lapsed = False
-        self.silent[worker] = False
-
-    def sweeps(self, worker: str) -> None:
-        """What every sign of life brings about."""
-        for dead in [name for name, silent in self.silent.items() if silent]:
+    def sweeps(self, judge: bool) -> None:
+        """What whoever has the watch brings about."""
+        for dead in [name for name, silent in self.silent.items() if silent and judge]:
             del self.silent[dead]
             for job in self.unfinished():
-                job.lapsed |= job.holder == dead
+                if job.holder == dead:
+                    job.crashes += 1
+                    job.holder = None
+                    job.happens(Event.LAPSE)
+        for job in self.unfinished():
+            if job.parked and job.ripe:
+                job.parked = job.ripe = False
         for job in self.unfinished():
             if job.stale and not job.started and job.status == Status.QUEUED:
                 job.happens(Event.EXPIRE)
-        for job in self.unfinished():
-            if job.lapsed and job.holder != worker:
-                job.crashes += 1
-                job.holder, job.lapsed = None, False
-                job.happens(Event.LAPSE)
-            elif job.parked and job.ripe:
-                job.parked = job.ripe = False
-
-    def own_lapsed(self, worker: str) -> set[str]:
-        return {job.id for job in self.unfinished() if job.lapsed and job.holder == worker}
 
     def takes(self, worker: str, taken: Iterable[str], wanted: int) -> Iterator[str]:
         """Moves the jobs that a claim took, and yields what was wrong with that."""

@@ -15,18 +15,19 @@ from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.inspector import Inspector
 from shared.job import FINISHED, TRANSITIONS, Event, JobSpec, Priority, Schedule, Status, WaitReason
-from shared.queue import Conclusion, Holder, Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import connect
 from shared.submission import Accepted, Caps, FullBecause, QueueFull
 from shared.turn import ResultRecord
 from tests.key_leaks import leaked_keys
 from tests.properties.queue_model import Entry, Model
+from tests.shared.queueing import fall_silent, fleet, sweep
 
 OWNERS = ("worker-a", "worker-b", "worker-c")
 WEIGHTS = {"default": 1.0, "acme": 2.0, "globex": 0.5}
 MAX_RUNNING = {"acme": 3, "globex": 1}
 MAX_DEPTH, MAX_WAITING = 12, 7
-SLOTS, LEASE_MS, DELAY_MS = 10, 600_000, 500_000
+DELAY_MS = 500_000
 ENDS = [Event.SUCCEED, Event.STOP_SHORT, Event.FAIL]
 
 owners = st.sampled_from(OWNERS)
@@ -44,6 +45,7 @@ class JobStates(RuleBasedStateMachine):
         self.inspector = Inspector(self.redis)
         self.checkpoints = Checkpoints(self.redis)
         self.model = Model(WEIGHTS, MAX_RUNNING)
+        self.ticket = 0
         self.seen: dict[str, tuple[Status, int]] = {}
         self.run(self.redis.flushall())
 
@@ -53,14 +55,6 @@ class JobStates(RuleBasedStateMachine):
     def pick(self, number: int) -> Entry:
         jobs = list(self.model.jobs.values())
         return jobs[number % len(jobs)]
-
-    def holder(self, owner: str) -> Holder:
-        """For a sign of life. The other workers have given theirs just now, however slow this machine is."""
-        now = int(self.run(self.redis.time())[0]) * 1000
-        for worker, silent in self.model.silent.items():
-            self.run(self.redis.zadd(keys.WORKERS, {worker: now - 100_000 if silent else now}))
-        self.model.speaks(owner)
-        return Holder(owner, SLOTS, LEASE_MS)
 
     @rule(
         tenant=st.sampled_from(sorted(WEIGHTS)),
@@ -87,51 +81,52 @@ class JobStates(RuleBasedStateMachine):
                 job_id, tenant, priority, len(self.model.jobs), parked=delayed, scheduled=delayed
             )
 
-    @rule(owner=owners, wanted=st.integers(1, 4))
-    def claim(self, owner: str, wanted: int) -> None:
-        holder = self.holder(owner)
-        self.model.sweeps(owner)
-        back = self.model.own_lapsed(owner)
-        claim = self.run(self.queue.claim(holder, wanted=wanted, suspects=100))
-        claimed = [job.id for job in claim.jobs]
-        assert set(claimed[: len(back)]) == back, "its own lapsed jobs come first, with a new lease"
-        for job_id in back:
-            self.model.jobs[job_id].lapsed = False
-        complaints = list(self.model.takes(owner, claimed[len(back) :], wanted))
+    @rule(owner=owners, wanted=st.integers(1, 4), repeated=st.booleans())
+    def claim(self, owner: str, wanted: int, repeated: bool) -> None:
+        self.ticket += 1
+        taken = [self.take(owner, wanted) for _ in range(2 if repeated else 1)]  # the first answer was lost
+        complaints = list(self.model.takes(owner, taken[0], wanted))
         assert not complaints
+        assert taken[-1] == taken[0]
+
+    def take(self, owner: str, wanted: int) -> list[str]:
+        claim = self.run(self.queue.claim(owner, ticket=self.ticket, wanted=wanted, suspects=100))
+        return [job.id for job in claim.jobs]
 
     @rule(owner=owners)
     def beat(self, owner: str) -> None:
-        holder = self.holder(owner)
-        self.model.sweeps(owner)
-        self.run(self.queue.beat(holder))
-
-    @rule(owner=owners)
-    def renew(self, owner: str) -> None:
-        holder, held = self.holder(owner), {job.id for job in self.model.unfinished() if job.holder == owner}
-        renewal = self.run(self.queue.renew(holder, list(self.model.jobs)))
-        assert set(renewal.lost) == self.model.jobs.keys() - held
-        cancelling = {job_id for job_id in held if self.model.jobs[job_id].status == Status.CANCELLING}
-        assert set(renewal.cancelling) == cancelling
-        for job_id in held:
-            self.model.jobs[job_id].lapsed = False
-        self.model.sweeps(owner)
-
-    @precondition(lambda self: self.model.jobs)
-    @rule(number=picks)
-    def lapse(self, number: int) -> None:
-        """The lease runs out: its worker was silent for too long."""
-        job = self.pick(number)
-        if job.holder and job.status not in FINISHED:
-            self.run(self.redis.zadd(keys.RETURNING, {job.id: 1}, xx=True))
-            self.run(self.redis.delete(keys.ARQ_IN_PROGRESS + job.id))
-            job.lapsed = True
+        worker = fleet(self.redis, owner)
+        known = self.run(worker.beat(10))
+        assert known == (owner in self.model.silent), "who was taken for dead is told"
+        if not known:
+            self.run(worker.enlist(10))
+        self.model.silent[owner] = False
 
     @rule(owner=owners)
     def fall_silent(self, owner: str) -> None:
-        """Nothing is heard of a worker any more, and nobody listens to its channel. Nothing of all: an outage."""
+        """Nothing is heard of a worker any more, and nobody listens to its channel."""
         if owner in self.model.silent:
+            self.run(fall_silent(self.redis, owner))
             self.model.silent[owner] = True
+
+    @rule(judge=st.booleans())
+    def sweep(self, judge: bool) -> None:
+        for owner, silent in self.model.silent.items():
+            if not silent:  # however slow this machine is
+                self.run(fleet(self.redis, owner).beat(10))
+        self.model.sweeps(judge)
+        look = self.run(sweep(self.redis, judge=judge))
+        assert look.held == sum(self.model.running(tenant) for tenant in WEIGHTS) or judge
+
+    @rule(owner=owners, thorough=st.booleans())
+    def renew(self, owner: str, thorough: bool) -> None:
+        held = {job.id for job in self.model.unfinished() if job.holder == owner}
+        believed = set(list(self.model.jobs)[::2])
+        renewal = self.run(self.queue.renew(owner, believed, thorough=thorough))
+        assert set(renewal.lost) == believed - held
+        assert set(renewal.unknown) == held - believed
+        cancelling = {job_id for job_id in held & believed if self.model.jobs[job_id].status == Status.CANCELLING}
+        assert set(renewal.cancelling) == (cancelling if thorough else set())
 
     @precondition(lambda self: self.model.jobs)
     @rule(number=picks)
@@ -160,7 +155,7 @@ class JobStates(RuleBasedStateMachine):
         assert holds or before in FINISHED, "only the holder can finish, or repeat that it did"
         if holds:
             job.happens(event)
-            job.holder, job.lapsed = None, False
+            job.holder = None
         assert status == job.status
 
     @precondition(lambda self: self.model.jobs)
@@ -175,7 +170,7 @@ class JobStates(RuleBasedStateMachine):
             return
         assert holds
         job.happens(Event.RELEASE)
-        job.holder, job.lapsed, job.parked = None, False, delay > 0 and job.status == Status.QUEUED
+        job.holder, job.parked = None, delay > 0 and job.status == Status.QUEUED
         assert status == job.status
 
     @precondition(lambda self: self.model.jobs)

@@ -1,18 +1,18 @@
 """Jobs moved by hand, for tests of the queue."""
 
-from collections.abc import Iterable
+import itertools
 from typing import Any
 
 from shared import ids, keys
+from shared.fleet import Fleet, Look
 from shared.job import JobSpec, Priority, Schedule
-from shared.queue import Claim, Holder, Queue
+from shared.queue import Claim, Queue
 from shared.submission import Accepted, Caps
 
 LEASE_MS = 60_000
-
-
-def holder(owner: str, slots: int = 10) -> Holder:
-    return Holder(owner, slots, LEASE_MS)
+RETENTION_MS = 60_000
+_DAY_MS = 86_400_000
+_tickets = itertools.count(1)
 
 
 def spec(tenant: str = "default", **fields: Any) -> JobSpec:
@@ -34,21 +34,34 @@ async def submitted(
 
 
 async def claim(queue: Queue, owner: str, wanted: int = 1, suspects: int = 1) -> Claim:
-    return await queue.claim(holder(owner), wanted=wanted, suspects=suspects)
+    return await queue.claim(owner, ticket=next(_tickets), wanted=wanted, suspects=suspects)
 
 
 async def claimed(queue: Queue, owner: str, wanted: int = 1) -> list[str]:
     return [job.id for job in (await claim(queue, owner, wanted)).jobs]
 
 
-async def let_lapse(redis: Any, job_ids: Iterable[str]) -> None:
-    """What the end of a lease does to the store."""
-    for job_id in job_ids:
-        await redis.zadd(keys.RETURNING, {job_id: 1}, xx=True)
-        await redis.delete(keys.ARQ_IN_PROGRESS + job_id)
+def fleet(redis: Any, owner: str, lease_ms: int = LEASE_MS) -> Fleet:
+    """A worker's part in the fleet, as its lease keeper has it."""
+    return Fleet(redis, owner, lease_ms=lease_ms, retention_ms=RETENTION_MS)
 
 
-async def fall_silent(redis: Any, *workers: str) -> None:
-    """What the store looks like when these workers have not been heard of for long."""
+async def sweep(redis: Any, *, judge: bool = True, lease_ms: int = LEASE_MS) -> Look:
+    """What whoever has the watch does."""
+    await redis.set(keys.WATCH, "watch", px=10_000)
+    look = await fleet(redis, "watch", lease_ms).sweep(judge=judge)
+    assert look is not None
+    return look
+
+
+async def fall_silent(redis: Any, *workers: str, seconds: float = 3600) -> None:
+    """These workers were last heard of so long ago."""
     for worker in workers:
-        await redis.zadd(keys.WORKERS, {worker: 1})
+        await fleet(redis, worker).enlist(10)
+        await redis.pexpire(keys.ALIVE + worker, int(_DAY_MS - seconds * 1000))
+
+
+async def die(redis: Any, *workers: str) -> None:
+    """These workers have died, and that has been seen."""
+    await fall_silent(redis, *workers)
+    await sweep(redis)

@@ -13,9 +13,10 @@ from redis.asyncio import ConnectionPool
 from local.redis_server import RedisServer
 from shared import ids, keys
 from shared.job import Event, IncompleteReason, JobError, JobSpec, Priority, WaitReason
-from shared.queue import Conclusion, Holder, Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.submission import Caps
+from tests.shared.queueing import claim, die
 from tests.waiting import until
 
 OWNER = "worker-a"
@@ -47,7 +48,7 @@ async def submit(queue: Queue, **fields: Any) -> str:
 
 async def claimed(queue: Queue) -> str:
     job_id = await submit(queue)
-    await queue.claim(Holder(OWNER, 10, 60_000), wanted=1, suspects=1)
+    await claim(queue, OWNER, 1)
     return job_id
 
 
@@ -99,16 +100,21 @@ async def test_a_parked_job_is_deferred_and_one_given_back_is_queued(arq: ArqRed
     assert await look(arq, back).status() == JobStatus.queued
 
 
-async def test_a_job_whose_lease_lapsed_is_queued_again(arq: ArqRedis, redis: Redis, queue: Queue) -> None:
-    job_id = await submit(queue)
-    await queue.claim(Holder(OWNER, 10, 1), wanted=1, suspects=1)
-    job = look(arq, job_id)
+async def test_a_job_whose_worker_died_is_queued_again(arq: ArqRedis, redis: Redis, queue: Queue) -> None:
+    job_id = await claimed(queue)
+    await die(redis, OWNER)
 
-    async def is_queued() -> bool:
-        return await job.status() == JobStatus.queued
+    assert await look(arq, job_id).status() == JobStatus.queued
 
-    await until(is_queued)
-    assert await redis.hget(keys.LEASES, job_id) == OWNER  # type: ignore[attr-defined]
+
+async def test_with_nobody_of_ours_left_a_job_becomes_due_by_itself(arq: ArqRedis, redis: Redis, queue: Queue) -> None:
+    """Its score is a lease, too, if a long one, and so is the mark that it is in progress."""
+    job_id = await claimed(queue)
+    score = await redis.zscore(keys.ARQ_QUEUE, job_id)  # type: ignore[attr-defined]
+    created_ms = int(await redis.hget(keys.job(job_id), "created_ms"))  # type: ignore[attr-defined]
+
+    assert created_ms + 600_000 <= score <= created_ms + 700_000
+    assert 590_000 < await redis.pttl(keys.ARQ_IN_PROGRESS + job_id) <= 600_000  # type: ignore[attr-defined]
 
 
 ENDS = [
@@ -179,9 +185,9 @@ async def test_a_job_of_stock_arq_is_left_to_a_stock_worker(arq: ArqRedis, queue
     assert stock is not None
     ours = await submit(queue)
 
-    claim = await queue.claim(Holder(OWNER, 10, 60_000), wanted=5, suspects=1)
+    taken = await claim(queue, OWNER, 5)
 
-    assert [job.id for job in claim.jobs] == [ours]
+    assert [job.id for job in taken.jobs] == [ours]
     info = await stock.info()
     assert info is not None
     assert info.function == "somebody_elses"
@@ -195,7 +201,7 @@ async def test_nothing_in_redis_is_a_pickle(arq: ArqRedis, redis: Redis, queue: 
 
     seen = set()
     async for key in redis.scan_iter():  # type: ignore[attr-defined]
-        if key in (keys.PACE_FRESH, keys.TIMEKEEPER) or await redis.type(key) != "string":  # type: ignore[attr-defined]
+        if await redis.type(key) != "string":  # type: ignore[attr-defined]
             continue
         value = await arq.get(key)
         assert isinstance(value, bytes)

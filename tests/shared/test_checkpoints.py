@@ -8,11 +8,12 @@ from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.job import Event, Job, JobSpec, WaitReason
-from shared.queue import Conclusion, Holder, Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.submission import Caps
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage
+from tests.shared.queueing import claim
 
 SPEC = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
 OWNER = "worker-a"
@@ -45,7 +46,7 @@ async def job_id(queue: Queue) -> str:
     """A job that OWNER holds."""
     made = ids.new_job_id()
     await queue.submit(made, SPEC, caps=Caps(max_depth=10))
-    await queue.claim(Holder(OWNER, 10, 60_000), wanted=1, suspects=1)
+    await claim(queue, OWNER, 1)
     return made
 
 
@@ -124,7 +125,7 @@ async def test_the_next_worker_goes_on_where_the_last_one_stopped(
 ) -> None:
     await checkpoints.append(OWNER, job_id, 0, ANSWER)
     await queue.release(OWNER, job_id, WaitReason.CAPACITY)
-    await queue.claim(Holder("worker-b", 10, 60_000), wanted=1, suspects=1)
+    await claim(queue, "worker-b", 1)
 
     await checkpoints.append("worker-b", job_id, 1, RECEIPT)
     with pytest.raises(LeaseLost):

@@ -1,14 +1,15 @@
 """Dead workers: noticed by a closed connection sooner than by the lease, and never mistaken for silent ones."""
 
+import itertools
 from typing import Any
 
 import pytest
 
 from shared import keys
-from shared.job import Status
+from shared.job import Status, WaitReason
 from shared.queue import Queue
 from shared.redis_client import Redis
-from tests.shared.queueing import claim, claimed, fall_silent, let_lapse, submitted
+from tests.shared.queueing import LEASE_MS, claim, claimed, die, fall_silent, fleet, submitted, sweep
 
 
 @pytest.fixture
@@ -16,36 +17,49 @@ def queue(redis: Redis) -> Queue:
     return Queue(redis, retention_ms=60_000)
 
 
-async def test_a_silent_worker_that_nobody_hears_for_is_dead(redis: Redis, queue: Queue) -> None:
+async def test_a_silent_worker_that_nobody_listens_for_is_dead(redis: Any, queue: Queue) -> None:
     jobs = [await submitted(queue) for _ in range(3)]
     await claimed(queue, "dead", 3)
-    await claimed(queue, "b")
-    await fall_silent(redis, "dead")
+    await fleet(redis, "b").enlist(10)
+    await fall_silent(redis, "dead", seconds=4)
+    await sweep(redis)
 
     claim_of_b = await claim(queue, "b", 5)
 
     assert [job.id for job in claim_of_b.jobs] == jobs
     assert {job.crashes for job in claim_of_b.jobs} == {1}
     assert claim_of_b.jobs[0].deaths[0].owner == "dead"
-    assert await redis.zrange(keys.WORKERS, 0, -1) == ["b"]  # type: ignore[attr-defined]
-    assert await redis.hkeys(keys.SLOTS) == ["b"]  # type: ignore[attr-defined]
+    assert await redis.smembers(keys.WORKERS) == {"b"}
+    assert await redis.exists(keys.ALIVE + "dead", keys.CLAIMED + "dead") == 0
 
 
-async def test_a_silent_worker_that_still_listens_keeps_its_leases(redis: Any, queue: Queue) -> None:
-    await submitted(queue)
+async def listened_for(redis: Any, owner: str) -> Any:
+    ear = redis.pubsub(ignore_subscribe_messages=True)
+    await ear.subscribe(keys.CONTROL + owner)
+    await ear.get_message(timeout=5)
+    return ear
+
+
+async def test_a_silent_worker_that_still_listens_keeps_its_jobs_for_a_lease(redis: Any, queue: Queue) -> None:
+    job_id = await submitted(queue)
     await claimed(queue, "stopped")
-    await claimed(queue, "b")
-    await fall_silent(redis, "stopped")
-    async with redis.pubsub(ignore_subscribe_messages=True) as ear:
-        await ear.subscribe(keys.CONTROL + "stopped")
-        await ear.get_message(timeout=5)
+    ear = await listened_for(redis, "stopped")
+    await fall_silent(redis, "stopped", seconds=LEASE_MS / 2000)
+    await sweep(redis)
+    assert await claimed(queue, "b") == []
 
-        assert await claimed(queue, "b") == []
+    await fall_silent(redis, "stopped", seconds=LEASE_MS / 1000 + 1)
+    await sweep(redis)
+    await ear.aclose()
+
+    assert await claimed(queue, "b") == [job_id]
 
 
-async def test_a_worker_that_just_spoke_is_alive_whether_it_listens_or_not(queue: Queue) -> None:
+async def test_a_worker_that_just_spoke_is_alive_whether_it_is_listened_for_or_not(redis: Redis, queue: Queue) -> None:
     await submitted(queue)
     await claimed(queue, "quick")
+    await fleet(redis, "quick").enlist(10)
+    await sweep(redis)
 
     assert await claimed(queue, "b") == []
 
@@ -54,28 +68,85 @@ async def test_a_job_that_was_to_be_cancelled_ends_with_its_worker(redis: Redis,
     job_id = await submitted(queue)
     await claimed(queue, "dead")
     await queue.cancel(job_id)
-    await let_lapse(redis, [job_id])
+    await die(redis, "dead")
 
     assert await claimed(queue, "b") == []
     assert await redis.hget(keys.job(job_id), "status") == Status.CANCELLED  # type: ignore[attr-defined]
 
 
 async def test_the_story_names_each_death(redis: Redis, queue: Queue) -> None:
-    job_id = await submitted(queue)
+    await submitted(queue)
     for owner in ("first", "second"):
         await claimed(queue, owner)
-        await let_lapse(redis, [job_id])
+        await die(redis, owner)
     (job,) = (await claim(queue, "third")).jobs
 
     assert [death.owner for death in job.deaths] == ["first", "second"]
     assert job.created_ms <= job.deaths[0].at_ms <= job.deaths[1].at_ms
 
 
-async def test_a_claim_whose_answer_was_lost_comes_again_to_the_same_worker(redis: Redis, queue: Queue) -> None:
+async def test_who_was_taken_for_dead_is_told_at_its_next_beat(redis: Redis, queue: Queue) -> None:
     job_id = await submitted(queue)
-    await claimed(queue, "a")  # the answer is lost
-    await let_lapse(redis, [job_id])
+    await claimed(queue, "a")
+    await die(redis, "a")
 
-    (job,) = (await claim(queue, "a")).jobs
+    assert not await fleet(redis, "a").beat(10)
+    await fleet(redis, "a").enlist(10)
+    assert (await queue.renew("a", [job_id], thorough=True)).lost == [job_id]
 
-    assert (job.id, job.crashes) == (job_id, 0)
+
+async def test_a_claim_can_be_repeated_after_a_lost_answer(queue: Queue) -> None:
+    jobs = [await submitted(queue) for _ in range(5)]
+    first = await queue.claim("a", ticket=7, wanted=3, suspects=1)
+    await queue.release("a", jobs[1], WaitReason.CAPACITY)
+
+    again = await queue.claim("a", ticket=7, wanted=3, suspects=1)
+    following = await queue.claim("a", ticket=8, wanted=3, suspects=1)
+
+    assert [job.id for job in first.jobs] == jobs[:3]
+    assert [job.id for job in again.jobs] == [jobs[0], jobs[2]], "what it still holds of them"
+    assert [job.id for job in following.jobs] == [jobs[1], jobs[3], jobs[4]]
+
+
+async def test_what_a_worker_holds_without_knowing_is_found_out(queue: Queue) -> None:
+    known, unknown = await submitted(queue), await submitted(queue)
+    await claimed(queue, "a", 2)
+
+    renewal = await queue.renew("a", [known], thorough=False)
+
+    assert (renewal.lost, renewal.unknown) == ([], [unknown])
+
+
+async def test_one_worker_has_the_watch_until_it_is_silent_or_leaves(redis: Any) -> None:
+    one, other = fleet(redis, "one"), fleet(redis, "other")
+    assert await one.take_watch()
+    assert not await other.take_watch()
+    assert await other.sweep(judge=True) is None
+    assert 0 < await redis.pttl(keys.WATCH) <= 2500
+    assert await one.sweep(judge=True) is not None
+    assert await redis.pttl(keys.WATCH) > 2500, "nobody holds anything: it need not look so often"
+
+    await one.leave()
+
+    assert await other.take_watch()
+    assert await redis.exists(keys.ALIVE + "one") == 0
+
+
+async def test_a_lost_wake_up_is_made_up_for_by_the_watch(redis: Any, queue: Queue) -> None:
+    await submitted(queue)
+    await redis.delete(keys.WAKE)  # whoever took it died before it claimed
+
+    await sweep(redis)
+
+    assert await redis.llen(keys.WAKE) == 1
+
+
+async def test_a_thousand_jobs_of_the_dead_all_come_back(redis: Any, queue: Queue) -> None:
+    jobs = {await submitted(queue) for _ in range(700)}
+    for number in itertools.count():
+        if not await claimed(queue, f"w{number % 3}", 50):
+            break
+    await die(redis, "w0", "w1", "w2")
+
+    assert await redis.hlen(keys.LEASES) == 0
+    assert {job for _ in range(14) for job in await claimed(queue, "b", 50)} == jobs

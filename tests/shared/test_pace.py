@@ -9,7 +9,7 @@ from shared.pace import Pace, Place
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.submission import Caps
-from tests.shared.queueing import claimed, holder, submitted
+from tests.shared.queueing import claimed, fall_silent, fleet, submitted, sweep
 
 
 def pace(*, waiting: int = 0, running: int = 0, slots: int = 0, busy_ms: int | None = None) -> Pace:
@@ -46,6 +46,8 @@ async def test_the_time_in_slots_is_learned_from_jobs_that_end(redis: Redis) -> 
         await claimed(queue, "a")
         await redis.hincrby(keys.job(job_id), "claimed_ms", -3000)  # it took three seconds
         await queue.release("a", job_id, WaitReason.RATE_LIMIT)
+    await fleet(redis, "a").enlist(10)
+    await sweep(redis)
     await claimed(queue, "a")
     await queue.finish("a", job_id, Conclusion(Event.SUCCEED, output="done"))
 
@@ -57,12 +59,11 @@ async def test_the_time_in_slots_is_learned_from_jobs_that_end(redis: Redis) -> 
 
 
 async def test_only_the_slots_of_the_living_count(redis: Redis) -> None:
-    queue = Queue(redis, retention_ms=60_000)
     for owner in ("a", "b", "gone"):
-        await queue.beat(holder(owner, slots=7))
-    await redis.zadd(keys.WORKERS, {"gone": 1})
-    await redis.delete(keys.PACE_FRESH)
-    await queue.beat(holder("a", slots=0))  # it drains
+        await fleet(redis, owner).enlist(7)
+    assert await fleet(redis, "a").beat(0), "it drains"
+    await fall_silent(redis, "gone", seconds=20)
+    await sweep(redis, judge=False)
 
     assert (await Inspector(redis).pace()).slots == 7
 

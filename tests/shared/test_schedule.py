@@ -1,5 +1,7 @@
 """When a job may start, and until when: later, at a time, not after its time to live."""
 
+from typing import Any
+
 import pytest
 
 from shared import keys
@@ -7,7 +9,7 @@ from shared.inspector import Inspector
 from shared.job import Event, Priority, Schedule, Status, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
-from tests.shared.queueing import LEASE_MS, claim, claimed, holder, submitted
+from tests.shared.queueing import LEASE_MS, claim, claimed, submitted, sweep
 from tests.waiting import until
 
 FAR_MS = 4_000_000_000_000
@@ -43,21 +45,27 @@ async def test_a_time_that_is_past_is_now(queue: Queue) -> None:
     assert await claimed(queue, "a") == [job_id]
 
 
-async def test_an_idle_worker_is_told_when_the_next_job_is_due(queue: Queue) -> None:
-    await submitted(queue, schedule=Schedule(delay_ms=900))
-    await submitted(queue, schedule=Schedule(delay_ms=400))
+async def test_the_watch_is_told_when_the_next_job_is_due(redis: Any, queue: Queue) -> None:
+    await sweep(redis)
+    async with redis.pubsub(ignore_subscribe_messages=True) as ear:
+        await ear.subscribe(keys.CONTROL + "watch")
+        await ear.get_message(timeout=5)
+        await submitted(queue, schedule=Schedule(delay_ms=900))
+        await submitted(queue, schedule=Schedule(delay_ms=400))
 
-    due = (await claim(queue, "a")).next_due
+        told = [(await ear.get_message(timeout=5))["data"] for _ in range(2)]
 
+    assert told == ["due 900", "due 400"]
+    due = (await sweep(redis)).due
     assert due is not None
     assert 0 < due <= 0.4
-    assert (await claim(queue, "b")).next_due is None, "one worker is enough"
 
 
-async def test_a_job_for_later_runs_when_its_time_has_come(queue: Queue) -> None:
+async def test_a_job_for_later_runs_when_its_time_has_come(redis: Redis, queue: Queue) -> None:
     job_id = await submitted(queue, schedule=Schedule(delay_ms=50))
 
     async def taken() -> bool:
+        await sweep(redis)
         return await claimed(queue, "a") == [job_id]
 
     await until(taken)
@@ -67,7 +75,7 @@ async def test_a_job_that_has_not_started_in_time_expires(redis: Redis, queue: Q
     job_id = await submitted(queue, schedule=Schedule(ttl_ms=30))
 
     async def expired() -> bool:
-        await queue.beat(holder("a"))
+        await sweep(redis)
         return await status(redis, job_id) == Status.EXPIRED
 
     await until(expired)

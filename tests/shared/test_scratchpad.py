@@ -4,10 +4,11 @@ import pytest
 
 from shared import ids, keys
 from shared.job import Event, JobSpec
-from shared.queue import Conclusion, Holder, Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.scratchpad import MAX_NOTES, Scratchpad
 from shared.submission import Caps
+from tests.shared.queueing import claim
 
 IDLE_SECONDS = 100
 
@@ -69,7 +70,7 @@ async def test_a_jobs_notes_end_with_the_job(redis: Redis, event: Event) -> None
     job_id = ids.new_job_id()
     spec = JobSpec(tenant="default", agent="researcher", input="hello", chain="default")
     await queue.submit(job_id, spec, caps=Caps(max_depth=10))
-    await queue.claim(Holder("worker", 10, 60_000), wanted=1, suspects=1)
+    await claim(queue, "worker", 1)
     await pad(redis, session=None, job_id=job_id).write("a", "one")
     assert await redis.ttl(keys.job_notes(job_id)) > 7 * 86_400, "far longer than a job runs"  # type: ignore[attr-defined]
 

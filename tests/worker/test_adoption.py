@@ -14,7 +14,7 @@ from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Job, Priority, Status
 from shared.queue import Queue
 from shared.redis_client import Redis
-from tests.shared.queueing import claim, submitted
+from tests.shared.queueing import claim, submitted, sweep
 from worker.adoption import Adoption, NotForUs, _spec
 
 LIMITS = {"max_turns": 7, "max_tokens": None, "max_cost_usd": "0.250000", "max_seconds": 60}
@@ -38,6 +38,7 @@ async def taken_in(redis: Redis, queue: Queue) -> list[Job]:
     """What a worker makes of it: it meets strangers, and then takes what has become a job."""
     catalogue = Catalogue(redis)
     await catalogue.announce([ENTRY])
+    await sweep(redis)  # a stock client tells nobody of it
     first = await claim(queue, "a", 10)
     await Adoption(queue, catalogue).take_in(first.strangers)
     return first.jobs + (await claim(queue, "a", 10)).jobs
@@ -66,6 +67,7 @@ async def test_it_may_be_deferred(redis: Redis, queue: Queue, arq: ArqRedis) -> 
 
 async def test_two_workers_that_meet_it_make_one_job(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
     await arq.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="hello")
+    await sweep(redis)
     met = (await claim(queue, "a")).strangers
     catalogue = Catalogue(redis)
     for _ in range(2):

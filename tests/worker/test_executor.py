@@ -11,9 +11,10 @@ from shared.checkpoints import Checkpoints
 from shared.errors import StoreUnavailable
 from shared.gate import Gate
 from shared.job import Job, JobSpec, Status
-from shared.queue import Holder, Queue
+from shared.queue import Queue
 from shared.redis_client import Redis, reachable
 from shared.submission import Caps
+from tests.shared.queueing import claim
 from worker.attempt import Interruption
 from worker.executor import Executor
 from worker.model_call import ModelCaller
@@ -39,7 +40,7 @@ def executor(redis: Redis, queue: Queue) -> Executor:
 async def claimed(redis: Redis, queue: Queue) -> Job:
     spec = JobSpec(tenant="default", agent="assistant", input="hello", chain="default")
     await queue.submit(ids.new_job_id(), spec, caps=Caps(max_depth=10))
-    (job,) = (await queue.claim(Holder(OWNER, 10, 60_000), wanted=1, suspects=1)).jobs
+    (job,) = (await claim(queue, OWNER, 1)).jobs
     return job
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from local.redis_server import RedisServer
 from shared import keys
-from shared.job import WaitReason
-from shared.queue import Holder, Queue
+from shared.job import Status
+from shared.queue import Queue
 from shared.redis_client import Redis
-from tests.shared.queueing import claimed, submitted
+from tests.shared.queueing import claimed, submitted, sweep
 from tests.waiting import until
 from worker.attempt import Interruption
 from worker.lease_keeper import LeaseKeeper
@@ -40,7 +40,9 @@ async def start(redis_server: RedisServer) -> AsyncIterator[Start]:
     def starting(running: dict[str, Any], longest_block: float = 60) -> LeaseKeeper:
         keeper = LeaseKeeper(
             redis_server.url,
-            holder=Holder(OWNER, 10, LEASE_MS),
+            owner=OWNER,
+            slots=10,
+            lease_ms=LEASE_MS,
             running=running,
             retention_ms=60_000,
             longest_block=longest_block,
@@ -61,7 +63,7 @@ def block() -> None:
 
 async def held(queue: Queue) -> str:
     job_id = await submitted(queue)
-    await queue.claim(Holder(OWNER, 10, LEASE_MS), wanted=1, suspects=1)
+    await claimed(queue, OWNER)
     return job_id
 
 
@@ -69,7 +71,11 @@ async def listening(redis: Redis) -> None:
     async def heard() -> bool:
         return bool((await redis.pubsub_numsub(keys.CONTROL + OWNER))[0][1])  # type: ignore[attr-defined]
 
+    async def enlisted() -> bool:
+        return bool(await redis.sismember(keys.WORKERS, OWNER))  # type: ignore[attr-defined]
+
     await until(heard)
+    await until(enlisted)
 
 
 async def test_a_main_loop_that_is_blocked_for_three_leases_keeps_its_jobs(redis: Redis, start: Start) -> None:
@@ -79,6 +85,7 @@ async def test_a_main_loop_that_is_blocked_for_three_leases_keeps_its_jobs(redis
     await listening(redis)
 
     block()
+    await sweep(redis, lease_ms=LEASE_MS)
 
     assert await claimed(queue, "b") == []
     assert await redis.hget(keys.LEASES, job_id) == OWNER  # type: ignore[attr-defined]
@@ -91,6 +98,7 @@ async def test_a_main_loop_that_hangs_gives_its_jobs_up(redis: Redis, start: Sta
     await listening(redis)
 
     block()
+    await sweep(redis, lease_ms=LEASE_MS)
 
     assert await claimed(queue, "b") == [job_id]
 
@@ -140,22 +148,30 @@ async def test_news_of_an_attempt_that_has_ended_do_not_hit_the_next_one(redis: 
     assert before.told == []
 
 
-async def test_an_idle_worker_says_nothing_and_one_that_drains_has_no_slots(redis: Redis, start: Start) -> None:
-    queue, running = Queue(redis, retention_ms=60_000), dict[str, Any]()
-    keeper = start(running)
+async def test_a_worker_that_drains_has_no_slots(redis: Redis, start: Start) -> None:
+    keeper = start({})
     await listening(redis)
-    assert await redis.exists(keys.WORKERS) == 0  # type: ignore[attr-defined]
+    assert await redis.get(keys.ALIVE + OWNER) == "10"
 
     keeper.drain()
-    job_id = await held(queue)
-    running[job_id] = Attempt()
 
     async def without_slots() -> bool:
-        return await redis.hget(keys.SLOTS, OWNER) == "0"  # type: ignore[attr-defined]
+        return await redis.get(keys.ALIVE + OWNER) == "0"
 
     await until(without_slots)
-    running.clear()
-    await queue.release(OWNER, job_id, WaitReason.CAPACITY)
+
+
+async def test_a_job_whose_attempt_broke_goes_back(redis: Redis, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.lease_keeper._RENEW_SECONDS", 0.1)
+    queue = Queue(redis, retention_ms=60_000)
+    job_id = await held(queue)
+
+    start({"another": Attempt()})
+
+    async def back() -> bool:
+        return await redis.hget(keys.job(job_id), "status") == Status.QUEUED  # type: ignore[attr-defined]
+
+    await until(back)
 
 
 async def test_it_ends_when_it_is_told_to(redis: Redis, redis_server: RedisServer, start: Start) -> None:
@@ -165,3 +181,4 @@ async def test_it_ends_when_it_is_told_to(redis: Redis, redis_server: RedisServe
     await keeper.stop()
 
     assert not keeper._thread.is_alive()
+    assert await redis.exists(keys.WORKERS, keys.ALIVE + OWNER) == 0  # type: ignore[attr-defined]
