@@ -26,8 +26,8 @@ from worker.watch import LOOK_SECONDS, Contact, Watch
 
 logger = log.get(__name__)
 
-_IDLE_BEATS = 4
-"""A worker that holds nothing says that it lives at every fourth beat; that only counts its slots."""
+_IDLE_SECONDS = 4.0
+"""How often a worker that holds nothing says that it lives; that only counts its slots."""
 _RENEW_SECONDS = 30.0
 _THOROUGH_SECONDS = 200.0
 """A third of the backstop that every job has (`shared/lua/job_leases.lua`)."""
@@ -64,8 +64,7 @@ class LeaseKeeper:
         self._longest_block = longest_block
         self._pulse_at = clock.monotonic()
         self._hung = False
-        self._beats = 0
-        self._renewed = self._looked_through = -math.inf
+        self._spoke = self._renewed = self._looked_through = -math.inf
         self._unknown: set[str] = set()
         self._main: asyncio.AbstractEventLoop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -137,14 +136,15 @@ class LeaseKeeper:
 
         Gives up early enough for one more try within the lease.
         """
-        held = dict(self._running)
-        self._beats += 1
-        if self._main_loop_hangs() or (not held and self._beats % _IDLE_BEATS != 1):
+        held, now = dict(self._running), clock.monotonic()
+        idle_seconds = min(_IDLE_SECONDS, self._lease_ms / 3000)
+        if self._main_loop_hangs() or (not held and now - self._spoke < idle_seconds):
             return
         async with asyncio.timeout(max(0.25, self._lease_ms / 4000)):
             if not await fleet.beat(self._slots):
                 await fleet.enlist(self._slots)
                 self._renewed = -math.inf  # taken for dead, or new: what it held may be others' by now
+            self._spoke = now
             contact.felt()
             if clock.monotonic() - self._renewed >= _RENEW_SECONDS:
                 await self._renew(queue, held)

@@ -83,6 +83,10 @@ while free > 0 and looked < 1000 do
 end
 
 if taken[1] then
+  if redis.call('SADD', WORKERS, owner) == 1 then  -- it has not spoken yet, and must not die unnoticed
+    redis.call('SET', ALIVE .. owner, free, 'PX', DAY_MS, 'NX')
+    redis.call('PEXPIRE', WORKERS, DAY_MS)
+  end
   redis.call('DEL', answered)
   redis.call('RPUSH', answered, ticket, unpack(taken))
   redis.call('PEXPIRE', answered, DAY_MS)

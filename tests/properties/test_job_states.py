@@ -88,6 +88,8 @@ class JobStates(RuleBasedStateMachine):
         complaints = list(self.model.takes(owner, taken[0], wanted))
         assert not complaints
         assert taken[-1] == taken[0]
+        if taken[0]:
+            self.model.silent.setdefault(owner, False)
 
     def take(self, owner: str, wanted: int) -> list[str]:
         claim = self.run(self.queue.claim(owner, ticket=self.ticket, wanted=wanted, suspects=100))

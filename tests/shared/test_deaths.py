@@ -95,6 +95,15 @@ async def test_who_was_taken_for_dead_is_told_at_its_next_beat(redis: Redis, que
     assert (await queue.renew("a", [job_id], thorough=True)).lost == [job_id]
 
 
+async def test_a_worker_that_died_before_it_ever_spoke_is_missed_all_the_same(redis: Redis, queue: Queue) -> None:
+    job_id = await submitted(queue)
+    await claimed(queue, "young")
+    await redis.pexpire(keys.ALIVE + "young", 80_000_000)  # type: ignore[attr-defined]
+    await sweep(redis)
+
+    assert await claimed(queue, "b") == [job_id]
+
+
 async def test_a_claim_can_be_repeated_after_a_lost_answer(queue: Queue) -> None:
     jobs = [await submitted(queue) for _ in range(5)]
     first = await queue.claim("a", ticket=7, wanted=3, suspects=1)
