@@ -1,7 +1,6 @@
 """The commands of `python -m bench`."""
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from bench.measurements import ALL, BY_NAME
 from bench.rounds import Rounds
 from bench.rows import Row, RowFile, Run
 from bench.store import server_binary
+from bench.workplace import workplace
 
 
 class Unusable(Exception):
@@ -28,9 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Unusable as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("Stopped before the end; what was measured so far is in the rows.", file=sys.stderr)
-        os._exit(130)  # threads wait for their measurements; the guards end every process that was started
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def _queue(options: argparse.Namespace) -> int:
     if not sys.platform.startswith("linux"):
         raise Unusable("The bench reads CPU time and memory from /proc: run it on Linux, or in a container.")
-    chosen = _chosen(options.only)
+    chosen, measurements = _chosen(options.only), _measurements(options.tests)
     reasons = install.install(chosen)
     absent = {one.name: reasons[one.software.environment] for one in chosen if one.software.environment in reasons}
     for name, why in absent.items():
@@ -74,7 +71,8 @@ def _queue(options: argparse.Namespace) -> int:
         measured.append(row)
 
     began = time.monotonic()
-    Rounds(taking_part, _measurements(options.tests), SMALL if options.small else FULL, keep).run(options.repeat)
+    with workplace():
+        Rounds(taking_part, measurements, SMALL if options.small else FULL, keep).run(options.repeat)
     print(f"{(time.monotonic() - began) / 60:.0f} minutes; rows: bench/.runs/{file.path.name}")
     _publish(run, measured)
     return 0

@@ -15,6 +15,7 @@ from bench.events import EventLog
 from bench.process_tree import ProcessTree
 from bench.store import Store
 from bench.waiting import until
+from local.guard import Guard
 
 _WORD_CHARACTERS = 500
 _QUIET_CPU_SECONDS = 0.06
@@ -86,12 +87,8 @@ class Rig:
     def traffic(self, seconds: float) -> Iterator[None]:
         """A job every few seconds meanwhile: some libraries look after lost jobs only while others come."""
         flags = {"prefix": "traffic", "count": int(seconds / 4) + 1, "shortest-gap": 3, "longest-gap": 5}
-        process = self._start("latency", flags)
-        try:
+        with self._driver("latency", flags):
             yield
-        finally:
-            process.kill()
-            process.communicate()
 
     def last_words(self) -> str:
         """The end of what the workers wrote."""
@@ -118,21 +115,21 @@ class Rig:
         return [worker.cpu_seconds() for worker in self.workers]
 
     def _driven(self, action: str, **flags: object) -> dict[str, Any]:
-        process = self._start(action, flags)
-        try:
-            said, complaints = process.communicate(timeout=_DRIVER_SECONDS)
-        except subprocess.TimeoutExpired:
-            raise MeasurementFailed(f"the driver did not end within {_DRIVER_SECONDS:.0f} s") from None
-        finally:
-            process.kill()
+        with self._driver(action, flags) as process:
+            try:
+                said, complaints = process.communicate(timeout=_DRIVER_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise MeasurementFailed(f"the driver did not end within {_DRIVER_SECONDS:.0f} s") from None
         if process.returncode:
             raise MeasurementFailed(f"the driver failed: {complaints.strip()[-_WORD_CHARACTERS:]}")
         answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
         return answer
 
-    def _start(self, action: str, flags: dict[str, object]) -> "subprocess.Popen[str]":
+    @contextmanager
+    def _driver(self, action: str, flags: dict[str, object]) -> Iterator["subprocess.Popen[str]"]:
+        """Ended at the latest when this is left, or when this process dies."""
         options = [text for name, value in flags.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*self._command("driver", 0), action, *options],
             cwd=self.folder,
             env=self.contender.environment(),
@@ -140,7 +137,15 @@ class Rig:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
+        guard = Guard(process.pid)
+        try:
+            yield process
+        finally:
+            guard.end()
+            process.kill()
+            process.communicate()
 
     def _command(self, what: str, slots: int) -> list[str]:
         return self.contender.command(what, redis=self.store.url, log=self.log.path, profile=self.profile, slots=slots)

@@ -57,7 +57,8 @@ class RowFile:
 
 
 def read(paths: Iterable[Path]) -> tuple[Run, list[Row]]:
-    """The rows of all files together; of what the runs say of themselves the last word counts, and versions add up."""
+    """The rows of all files together. Versions add up, one small run makes the whole a small one, and for the rest the
+    last run's word counts."""
     runs: list[Run] = []
     rows: list[Row] = []
     for path in paths:
@@ -71,5 +72,6 @@ def read(paths: Iterable[Path]) -> tuple[Run, list[Row]]:
         raise ValueError("no run in these files")
     versions = {name: found for run in runs for name, found in run.versions.items()}
     absent = {name: why for run in runs for name, why in run.absent.items() if name not in versions}
+    small = any(run.small for run in runs)
     last = runs[-1]
-    return Run(last.day, last.machine, last.repeats, last.small, versions, absent), rows
+    return Run(last.day, last.machine, last.repeats, small, versions, absent), rows
