@@ -63,8 +63,14 @@ class ProcessTree:
         """SIGTERM to the root alone, as a supervisor sends it."""
         self._process.send_signal(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """SIGSTOP for all: nothing is said any more, and no connection is closed, as when a machine is lost."""
+        for pid in self._members():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
     def kill(self) -> None:
-        """SIGKILL for the root first and then for all others, so that nobody is left to react: a lost machine."""
+        """SIGKILL for the root first and then for all others, so that nobody is left to react."""
         self._guard.end()
         members = self._members()
         self._process.kill()

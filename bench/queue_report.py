@@ -11,7 +11,7 @@ SECTION = "queue"
 
 _NOT_COMPARABLE = (
     "Every contender is measured with its defaults and with the settings that its documentation advises for the case; "
-    f"a job may run for {TIME_LIMIT_SECONDS} s everywhere. What the settings are is in the tables.",
+    f"a job may run for {TIME_LIMIT_SECONDS} s everywhere. What is set besides the number of slots is in the tables.",
     "Redis commands are counted inside of scripts as well, so one call of a script can be many.",
     "Redis keeps nothing on disk here, for nobody.",
     "What mostly waits (idle workers, crashes, deploys, memory) is measured several at once; rates are measured alone.",

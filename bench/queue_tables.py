@@ -95,10 +95,15 @@ TABLES = (
         "CPU is that of all workers and Redis together; 100 is one core.",
     ),
     Table(
-        "After a SIGKILL",
-        (Column("seconds to the second start", _recovered, "crash"),),
-        "One of two workers is killed two seconds into a job of 30 s; the time limit of a job is an hour, and other "
-        "jobs come every few seconds. What did not come within the time shown was not waited for again.",
+        "When a worker is lost",
+        (
+            Column("seconds from a SIGKILL to the second start", _recovered, "crash"),
+            Column("… from a freeze", _recovered, "freeze"),
+        ),
+        "One of two workers is lost two seconds into a job of 30 s; the time limit of a job is an hour, and other jobs "
+        "come every few seconds. After a SIGKILL the system closes the worker's connections, which some notice; a "
+        "frozen one keeps them open, as a lost machine or network does. What did not come within the time shown was "
+        "not waited for again.",
     ),
     Table(
         "A healthy job of 30 s under the quick settings",
@@ -124,7 +129,9 @@ TABLES = (
     Table(
         "A worker process with 1,000 jobs in flight",
         (
-            Column("RSS MB, 1,000 in flight", number("rss_mb", 0), "in_flight"),
+            Column("jobs in flight", number("jobs", 0), "in_flight"),
+            Column("slots", number("slots", 0), "in_flight"),
+            Column("RSS MB then", number("rss_mb", 0), "in_flight"),
             Column("PSS MB", number("pss_mb", 0), "in_flight"),
             Column("RSS MB before", number("idle_rss_mb", 0), "in_flight"),
             Column("connections", number("connections", 0), "in_flight"),

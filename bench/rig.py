@@ -121,7 +121,8 @@ class Rig:
             except subprocess.TimeoutExpired:
                 raise MeasurementFailed(f"the driver did not end within {_DRIVER_SECONDS:.0f} s") from None
         if process.returncode:
-            raise MeasurementFailed(f"the driver failed: {complaints.strip()[-_WORD_CHARACTERS:]}")
+            last = (complaints.strip().splitlines() or [f"status {process.returncode}"])[-1]
+            raise MeasurementFailed(f"the driver failed: {last}")
         answer: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
         return answer
 

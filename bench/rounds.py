@@ -3,6 +3,8 @@ machine that grows slower in the meantime does so for all."""
 
 import json
 import random
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,9 +30,14 @@ class Task:
     profile: str
     repeat: int
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the repeats have in common."""
+        return self.measurement.name, self.contender.name, self.profile
+
     def row(self, *, figures: Figures | None = None, error: Exception | None = None) -> Row:
         said = None if error is None else _without_paths(f"{type(error).__name__}: {error}")
-        return Row(self.measurement.name, self.contender.name, self.profile, self.repeat, figures or {}, said)
+        return Row(*self.key, self.repeat, figures or {}, said)
 
 
 class Rounds:
@@ -47,7 +54,7 @@ class Rounds:
         self._measurements = measurements
         self._sizes = sizes
         self._on_row = on_row
-        self._too_slow: set[tuple[str, str]] = set()
+        self._too_slow: set[tuple[str, str, str]] = set()
 
     def run(self, repeats: int) -> None:
         for repeat in range(1, repeats + 1):
@@ -67,7 +74,7 @@ class Rounds:
 
     def _known(self, task: Task) -> bool:
         """A second start that did not come within the cap once is not waited for again."""
-        return task.measurement.name == "crash" and (task.contender.name, task.profile) in self._too_slow
+        return task.key in self._too_slow
 
     def _alone(self, task: Task) -> None:
         try:
@@ -104,8 +111,8 @@ class Rounds:
             self._done(task, figures)
 
     def _done(self, task: Task, figures: Figures) -> None:
-        if task.measurement.name == "crash" and figures["recovered_s"] is None:
-            self._too_slow.add((task.contender.name, task.profile))
+        if figures.get("recovered_s", 0) is None:
+            self._too_slow.add(task.key)
         self._tell(task.row(figures=figures))
 
     def _failed(self, task: Task, error: Exception) -> None:
@@ -119,6 +126,8 @@ class Rounds:
 
 
 def _without_paths(text: str) -> str:
-    """The report names no folder of the machine that it was made on."""
-    shorter = text.replace(str(_ROOT), "").replace(str(Path.home()), "~")
+    """In one line, as the report is a table; and it names no folder of the machine that it was made on."""
+    shorter = " ".join(text.split())
+    for folder in (str(_ROOT), sys.base_prefix, tempfile.gettempdir(), str(Path.home())):
+        shorter = shorter.replace(folder, "…")
     return shorter if len(shorter) <= _ERROR_CHARACTERS else "… " + shorter[-_ERROR_CHARACTERS:]

@@ -11,6 +11,7 @@ ALL: tuple[Measurement, ...] = (
     idle.IDLE,
     http_latency.HTTP_LATENCY,
     crash.CRASH,
+    crash.FREEZE,
     live_long.LIVE_LONG,
     sigterm.SIGTERM,
     waiting.WAITING,

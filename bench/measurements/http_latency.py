@@ -39,7 +39,7 @@ def _prepare(rig: Rig, sizes: Sizes) -> None:
 
 def _measure(rig: Rig, sizes: Sizes) -> Figures:
     with _stack(rig) as (api, provider):
-        _warm(api, provider)
+        _warm(api)
         submitted = _submit(api, sizes.samples)
         if not until(lambda: submitted.keys() <= _received(provider).keys(), _ANSWER_SECONDS):
             raise MeasurementFailed("not every job came to the provider")
@@ -67,14 +67,18 @@ def _stack(rig: Rig) -> Iterator[tuple[httpx2.Client, ProviderProcess]]:
             yield client, provider
 
 
-def _warm(api: httpx2.Client, provider: ProviderProcess) -> None:
-    """Until the worker's agents are known, and connections and scripts are there."""
+def _warm(api: httpx2.Client) -> None:
+    """Until the worker's agents are known and whole jobs have run: connections, scripts and prices are there then."""
     if not until(lambda: _post(api, "warming") == httpx2.codes.ACCEPTED, _START_SECONDS):
         raise MeasurementFailed("the api takes no jobs")
     for _ in range(_WARMING):
         _post(api, "warming")
-    if not until(lambda: len(provider.calls()) > _WARMING, _START_SECONDS):
-        raise MeasurementFailed("no job came to the provider")
+    if not until(lambda: _succeeded(api) > _WARMING, _START_SECONDS):
+        raise MeasurementFailed("the first jobs did not end")
+
+
+def _succeeded(api: httpx2.Client) -> int:
+    return len(api.get("/v1/jobs", params={"status": "succeeded"}).json()["data"])
 
 
 def _submit(api: httpx2.Client, count: int) -> dict[str, float]:

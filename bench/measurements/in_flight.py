@@ -26,6 +26,7 @@ def _measure(rig: Rig, sizes: Sizes) -> Figures:
     full = worker.memory()
     return {
         "jobs": sizes.in_flight,
+        "slots": rig.contender.in_flight.slots if rig.contender.in_flight else 0,
         "idle_rss_mb": idle.rss,
         "rss_mb": full.rss,
         "pss_mb": full.pss,

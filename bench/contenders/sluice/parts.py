@@ -2,23 +2,26 @@
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from typing import cast
 
 from bench.common import job_log
 from shared import ids
 from shared.errors import LeaseLost
 from shared.job import Event, Job, JobSpec, WaitReason
-from shared.queue import Accepted, Conclusion, Queue
-from shared.redis_client import Redis, connect, ping, until_reachable
+from shared.queue import Conclusion, Holder, Queue
+from shared.redis_client import Redis, close, connect, ping, until_reachable
+from shared.retention import SWEEP_SECONDS, Janitor
 from shared.sections import QueueSettings, WorkerSettings
+from shared.submission import Accepted, Caps
 from worker.arq_worker import LeaseWorker
 from worker.attempt import Interruption
 from worker.background import every
-from worker.executor import Executor, Running
+from worker.executor import Running
 from worker.lease_keeper import LeaseKeeper
 
-_DEEP_ENOUGH = 1_000_000
-_SHIPPED = QueueSettings()
+_DEEP_ENOUGH = Caps(max_depth=1_000_000)
+_QUEUE = QueueSettings()
+_WORKER = WorkerSettings()
+_RETENTION_MS = _QUEUE.retention_seconds * 1000
 
 
 class Producer:
@@ -32,12 +35,12 @@ class Producer:
         """What the body needs travels in the metadata, so that the input has the size that was asked for."""
         told = {"job": job, "submitted": str(submitted), "seconds": str(seconds)}
         spec = JobSpec(tenant="bench", agent="bench", input=input, chain="default", metadata=told)
-        answer = await self._queue.submit(ids.new_job_id(), spec, max_depth=_DEEP_ENOUGH)
+        answer = await self._queue.submit(ids.new_job_id(), spec, caps=_DEEP_ENOUGH)
         if not isinstance(answer, Accepted):
             raise RuntimeError(f"not accepted: {answer}")
 
     async def close(self) -> None:
-        await self._redis.aclose(close_connection_pool=True)
+        await close(self._redis)
 
 
 class StandIn:
@@ -85,39 +88,44 @@ class StandIn:
 
 
 class Parts:
-    """A worker process, as `worker.parts.Parts` makes it. A slot count of 0 and None are what is shipped."""
+    """A worker process, as `worker.parts.Parts` makes it. 0 slots are as many as are shipped."""
 
-    def __init__(self, url: str, *, slots: int, lease_seconds: float | None) -> None:
+    def __init__(self, url: str, *, slots: int, profile: str) -> None:
         self.redis = connect(url)
-        owner = ids.new_worker_id()
+        lease_seconds = 3 if profile == "recover" else _QUEUE.lease_seconds
+        holder = Holder(ids.new_worker_id(), slots or _WORKER.max_in_flight, int(lease_seconds * 1000))
         queue = _queue(self.redis)
-        self.lease_ms = int((lease_seconds or _SHIPPED.lease_seconds) * 1000)
-        self.executor = cast(Executor, StandIn(queue, owner))
-        self.worker = LeaseWorker(
-            redis=self.redis,
-            queue=queue,
-            executor=self.executor,
-            owner=owner,
-            slots=slots or WorkerSettings().max_in_flight,
-            lease_ms=self.lease_ms,
+        self.executor = StandIn(queue, holder.owner)
+        self.keeper = LeaseKeeper(
+            url,
+            holder=holder,
+            running=self.executor.running,
+            retention_ms=_RETENTION_MS,
+            longest_block=_WORKER.max_block_seconds,
         )
-        self._keeper = LeaseKeeper(queue=queue, executor=self.executor, owner=owner, lease_ms=self.lease_ms)
+        self.worker = LeaseWorker(
+            redis=self.redis, queue=queue, executor=self.executor, holder=holder, on_claim=self.keeper.spoke
+        )
+        self._janitor = Janitor(self.redis)
+        self._drain_seconds = 0 if profile == "grace" else _WORKER.drain_seconds
 
-    def loops(self) -> Iterator[Coroutine[None, None, None]]:
-        """What `worker.main` runs beside the worker and has to do with the queue."""
-        yield every(self.lease_ms / 3000, "lease_keeper", self._keeper.renew)
+    def start(self) -> Iterator[Coroutine[None, None, None]]:
+        """What `worker.main` runs and has to do with the queue, the work itself first."""
+        self.keeper.start()
+        yield self._work()
+        yield every(SWEEP_SECONDS, "janitor", self._janitor.sweep)
 
-    async def work(self) -> None:
+    async def drain(self) -> None:
+        self.keeper.drain()
+        await self.worker.drain(self._drain_seconds, asyncio.Event())
+
+    async def close(self) -> None:
+        await self.keeper.stop()
+        await close(self.redis)
+
+    async def _work(self) -> None:
         await until_reachable(lambda: ping(self.redis))
         await self.worker.async_run()
-
-
-def drain_seconds(profile: str) -> float:
-    return 0 if profile == "grace" else WorkerSettings().drain_seconds
-
-
-def lease_seconds(profile: str) -> float | None:
-    return 3 if profile == "recover" else None
 
 
 async def _body(job: Job) -> Conclusion:
@@ -127,4 +135,4 @@ async def _body(job: Job) -> Conclusion:
 
 
 def _queue(redis: Redis) -> Queue:
-    return Queue(redis, retention_ms=_SHIPPED.retention_seconds * 1000)
+    return Queue(redis, retention_ms=_RETENTION_MS)

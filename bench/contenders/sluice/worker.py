@@ -6,27 +6,27 @@ import signal
 import uvloop
 
 from bench.common import contender_cli
-from bench.contenders.sluice import parts
+from bench.contenders.sluice.parts import Parts
 from shared import log
 
 
 async def main(profile: str, url: str, slots: int) -> None:
     """Works until SIGTERM has been carried out."""
-    made = parts.Parts(url, slots=slots, lease_seconds=parts.lease_seconds(profile))
-    stop, hurry = asyncio.Event(), asyncio.Event()
+    parts = Parts(url, slots=slots, profile=profile)
+    stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    loops = [asyncio.create_task(loop) for loop in made.loops()]
-    working = asyncio.create_task(made.work())
+    loops = [asyncio.create_task(loop) for loop in parts.start()]
+    working = loops[0]
 
     await asyncio.wait([asyncio.create_task(stop.wait()), working], return_when=asyncio.FIRST_COMPLETED)
     if working.done():
-        working.result()
+        working.result()  # raises what it broke on
     working.cancel()
-    await made.worker.drain(parts.drain_seconds(profile), hurry)
+    await parts.drain()
     for loop in loops:
         loop.cancel()
-    await asyncio.gather(working, *loops, return_exceptions=True)
-    await made.redis.aclose(close_connection_pool=True)
+    await asyncio.gather(*loops, return_exceptions=True)
+    await parts.close()
 
 
 if __name__ == "__main__":
