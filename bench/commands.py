@@ -1,6 +1,7 @@
 """The commands of `python -m bench`."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ def _queue(options: argparse.Namespace) -> int:
     run = Run(
         day=time.strftime("%Y-%m-%d", time.gmtime()),
         machine=machine.description(server_binary()),
+        load=os.getloadavg()[0],
         repeats=options.repeat,
         small=options.small,
         versions={one.name: one.versions() for one in taking_part},

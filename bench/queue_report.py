@@ -9,6 +9,8 @@ from bench.rows import Row, Run
 
 SECTION = "queue"
 
+_BUSY_LOAD = 0.7
+
 _NOT_COMPARABLE = (
     "Every contender is measured with its defaults and with the settings that its documentation advises for the case; "
     f"a job may run for {TIME_LIMIT_SECONDS} s everywhere. What is set besides the number of slots is in the tables.",
@@ -34,9 +36,10 @@ def render(run: Run, rows: Sequence[Row], contenders: Mapping[str, Contender]) -
 
 def _head(run: Run) -> str:
     size = "A SMALL RUN, to show that everything works: its figures mean nothing.\n\n" if run.small else ""
+    busy = ", SO OTHERS WERE AT WORK and the figures are worth little" if run.load > _BUSY_LOAD else ""
     absent = "".join(f"\n- {name} could not be installed: {why}" for name, why in sorted(run.absent.items()))
     return (
-        f"{size}{run.day}, on {run.machine}. {run.repeats} interleaved "
+        f"{size}{run.day}, on {run.machine}; load before it {run.load:.1f}{busy}. {run.repeats} interleaved "
         f"{'repeat' if run.repeats == 1 else 'repeats'}: shown are the median and, in brackets, the least and the most "
         f"of them.{chr(10) if absent else ''}{absent}"
     )

@@ -31,6 +31,8 @@ class Run:
 
     day: str
     machine: str
+    load: float
+    """Processes that wanted to run in the minute before the first measurement; near 0 when nobody else is there."""
     repeats: int
     small: bool
     versions: dict[str, dict[str, str]]
@@ -57,8 +59,8 @@ class RowFile:
 
 
 def read(paths: Iterable[Path]) -> tuple[Run, list[Row]]:
-    """The rows of all files together. Versions add up, one small run makes the whole a small one, and for the rest the
-    last run's word counts."""
+    """The rows of all files together. Versions add up, one small run makes the whole a small one, the highest load
+    is told, and for the rest the last run's word counts."""
     runs: list[Run] = []
     rows: list[Row] = []
     for path in paths:
@@ -74,4 +76,5 @@ def read(paths: Iterable[Path]) -> tuple[Run, list[Row]]:
     absent = {name: why for run in runs for name, why in run.absent.items() if name not in versions}
     small = any(run.small for run in runs)
     last = runs[-1]
-    return Run(last.day, last.machine, last.repeats, small, versions, absent), rows
+    load = max(run.load for run in runs)
+    return Run(last.day, last.machine, load, last.repeats, small, versions, absent), rows

@@ -1,5 +1,7 @@
 """The section as it is written: what failed and who is absent is said, and nothing is left out."""
 
+from dataclasses import replace
+
 from bench import contender, queue_report
 from bench.measurements import BY_NAME
 from bench.queue_tables import TABLES
@@ -7,7 +9,7 @@ from bench.rows import Row, Run
 from bench.targets import TARGETS
 
 CONTENDERS = {one.name: one for one in contender.everyone()}
-RUN = Run("2026-01-31", "2 × CPU", 3, False, {"arq": {"arq": "0.28.0"}}, {"bullmq": "npm is not here"})
+RUN = Run("2026-01-31", "2 × CPU", 0.1, 3, False, {"arq": {"arq": "0.28.0"}}, {"bullmq": "npm is not here"})
 
 
 def drained(contender: str, repeat: int, rate: float) -> Row:
@@ -30,6 +32,11 @@ def test_what_failed_every_time_stays_in_the_table() -> None:
     text = queue_report.render(RUN, [Row("drain", "saq", "drain", 1, error="gone")], CONTENDERS)
     assert "| saq |" in text
     assert "| failed |" in text
+
+
+def test_a_busy_machine_is_owned_up_to() -> None:
+    assert "OTHERS WERE AT WORK" in queue_report.render(replace(RUN, load=1.5), [], CONTENDERS)
+    assert "OTHERS WERE AT WORK" not in queue_report.render(RUN, [], CONTENDERS)
 
 
 def test_absent_peers_are_named() -> None:
