@@ -24,9 +24,9 @@ def _measure(rig: Rig, sizes: Sizes) -> Figures:
     count = _count(rig, sizes)
     worker = rig.add_worker(rig.contender.drain.slots if rig.contender.drain else 0)
     rig.await_starts("j", 1, _START_SECONDS)
-    before, cpu, redis = len(rig.log.starts("j")), worker.cpu_seconds(), rig.store.cpu_seconds()
-    commands = sum(rig.store.commands().values())
+    before, cpu, work = len(rig.log.starts("j")), worker.cpu_seconds(), rig.store.work()
     until(lambda: len(rig.log.starts("j")) >= count or not worker.alive, _CAP_SECONDS, step=0.03)
+    done, used = rig.store.work().since(work), worker.cpu_seconds() - cpu
     starts = sorted(event.at for event in rig.log.starts("j"))
     if len(starts) < count:
         raise MeasurementFailed(f"{len(starts)} of {count} jobs within {_CAP_SECONDS} s: {rig.last_words()}")
@@ -36,9 +36,10 @@ def _measure(rig: Rig, sizes: Sizes) -> Figures:
         "slots": rig.contender.drain.slots if rig.contender.drain else 0,
         "jobs": count,
         "started_twice": len(starts) - len({event.job for event in rig.log.starts("j")}),
-        "worker_cpu_us": (worker.cpu_seconds() - cpu) / counted * 1e6,
-        "redis_cpu_us": (rig.store.cpu_seconds() - redis) / counted * 1e6,
-        "commands": (sum(rig.store.commands().values()) - commands) / counted,
+        "worker_cpu_us": used / counted * 1e6,
+        "redis_cpu_us": done.cpu_seconds / counted * 1e6,
+        "commands": done.commands / counted,
+        "requests": done.requests / counted,
     }
 
 

@@ -16,13 +16,15 @@ def _prepare(rig: Rig, sizes: Sizes) -> None:
 
 
 def _measure(rig: Rig, sizes: Sizes, *, mode: str) -> Figures:
-    cpu, commands = rig.store.cpu_seconds(), sum(rig.store.commands().values())
+    before = rig.store.work()
     said = rig.submit(prefix="j", count=sizes.jobs, mode=mode)
+    done = rig.store.work().since(before)
     return {
         "rate": said["rate"],
         "client_cpu_us": said["cpu_us_per_job"],
-        "redis_cpu_us": (rig.store.cpu_seconds() - cpu) / sizes.jobs * 1e6,
-        "commands": (sum(rig.store.commands().values()) - commands) / sizes.jobs,
+        "redis_cpu_us": done.cpu_seconds / sizes.jobs * 1e6,
+        "commands": done.commands / sizes.jobs,
+        "requests": done.requests / sizes.jobs,
         "bulk": said["bulk"],
     }
 

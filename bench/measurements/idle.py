@@ -20,12 +20,14 @@ def _prepare(rig: Rig, sizes: Sizes) -> None:
 
 def _measure(rig: Rig, sizes: Sizes) -> Figures:
     worker = rig.workers[0]
-    commands, cpu, redis = sum(rig.store.commands().values()), worker.cpu_seconds(), rig.store.cpu_seconds()
+    cpu, work = worker.cpu_seconds(), rig.store.work()
     watched = observe(sizes.idle_seconds)
+    used, done = worker.cpu_seconds() - cpu, rig.store.work().since(work)
     cost: Figures = {
-        "commands_per_s": (sum(rig.store.commands().values()) - commands) / watched,
-        "worker_cpu_percent": 100 * (worker.cpu_seconds() - cpu) / watched,
-        "redis_cpu_percent": 100 * (rig.store.cpu_seconds() - redis) / watched,
+        "commands_per_s": done.commands / watched,
+        "requests_per_s": done.requests / watched,
+        "worker_cpu_percent": 100 * used / watched,
+        "redis_cpu_percent": 100 * done.cpu_seconds / watched,
         "connections": rig.store.connections(),
         "rss_mb": worker.memory().rss,
     }
