@@ -16,6 +16,8 @@ COMMON = HERE / "common"
 
 TIME_LIMIT_SECONDS = 3600
 """What every contender lets a job run for, as agents need it; many recover the later the longer this is."""
+CRASH_CAP_SECONDS = 100.0
+"""How long a second start is waited for."""
 _SAME = "same as default"
 
 
@@ -80,8 +82,8 @@ class Contender(_Described):
     """Both None when a slot is a process, so that it cannot hold hundreds of jobs."""
     also_default: bool = False
     """Drain and wall are measured with the default settings as well, but for the slots."""
-    crash_cap: float = 100
-    """Seconds that a second start is waited for."""
+    crash_cap: float = CRASH_CAP_SECONDS
+    """The same with the default settings, where it is known that it takes longer."""
     note: str = ""
 
     def profiles(self, *wanted: str) -> tuple[str, ...]:

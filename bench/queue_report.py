@@ -14,8 +14,8 @@ _BUSY_LOAD = 0.7
 _NOT_COMPARABLE = (
     "Every contender is measured with its defaults and with the settings that its documentation advises for the case; "
     f"a job may run for {TIME_LIMIT_SECONDS} s everywhere. What is set besides the number of slots is in the tables.",
-    "Redis commands are counted inside of scripts as well; requests are what clients send, and a script or a pipeline is "
-    "one of these.",
+    "Redis commands are counted inside of scripts as well; requests are what clients send, and a script or a "
+    "pipeline is one of these.",
     "Redis keeps nothing on disk here, for nobody.",
     "What mostly waits (idle workers, crashes, deploys, memory) is measured several at once; rates are measured alone.",
     "A p99 of so few samples is their slowest; one hiccup of the machine is enough for it.",

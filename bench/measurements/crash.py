@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from bench.contender import Contender
+from bench.contender import CRASH_CAP_SECONDS, Contender
 from bench.measurement import Figures, Measurement, Sizes
 from bench.measurements import long_job
 from bench.process_tree import ProcessTree
@@ -29,7 +29,7 @@ def _as_shipped(contender: Contender) -> tuple[str, ...]:
 
 def _measure(rig: Rig, sizes: Sizes, *, lose: Callable[[ProcessTree], None]) -> Figures:
     """A `recovered_s` of None: not within the cap."""
-    cap = min(sizes.crash_cap or rig.contender.crash_cap, rig.contender.crash_cap)
+    cap = sizes.crash_cap or (rig.contender.crash_cap if rig.profile == "default" else CRASH_CAP_SECONDS)
     with rig.traffic(cap + 10):
         start = long_job.begin(rig, sizes.crash_seconds)
         observe(_BEFORE_SECONDS)
