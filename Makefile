@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test check lint format-check types docs lock clean
+.PHONY: help demo up test check lint format-check types docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ types: $(READY)
 docs: $(READY) ## Make the generated parts of the docs anew
 	@$(VENV)/bin/python docs/generate.py
 
+bench: $(READY) ## Measure the queue beside others (REPEAT=1 ONLY=arq,sluice TESTS=idle,drain SMALL=1)
+	@$(RUN) bench queue $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(TESTS),--tests $(TESTS)) $(if $(filter 1,$(SMALL)),--small)
+
 lock: ## Lock the requirements again (needs uv); keeps what need not change
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	@$(LOCK) requirements.txt -o requirements.lock
@@ -46,7 +50,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## Remove .venv and every cache
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Written last, so an install that fails or is interrupted is done again from the start.

@@ -40,9 +40,10 @@ class RedisServer:
     A guard process kills it when this process dies, however that happens.
     """
 
-    def __init__(self, data_folder: Path | None = None, port: int | None = None) -> None:
+    def __init__(self, data_folder: Path | None = None, port: int | None = None, *, binary: Path | None = None) -> None:
         """With a data folder every write goes to an append-only file there (fsync each second) and outlives
-        restarts; without one nothing is kept. `port` None takes any free one."""
+        restarts; without one nothing is kept. `port` None takes any free one, `binary` None the one that is here."""
+        self._binary = binary
         self._wanted_port = port
         self._persistent = data_folder is not None
         self._temporary = None if data_folder else tempfile.TemporaryDirectory(prefix="sluice-redis-")
@@ -139,7 +140,7 @@ class RedisServer:
     def _launch(self) -> None:
         with (self.folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [str(find_binary()), *self._arguments()],
+                [str(self._binary or find_binary()), *self._arguments()],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -85,13 +85,18 @@ class Ledger:
         return [asdict(call) for call in self._calls]
 
     def stats(self) -> dict[str, Any]:
-        """The body of `GET /_sim/stats`. Tokens are counted when a call ends."""
+        """The body of `GET /_sim/stats`. Tokens are counted when a call ends.
+
+        `started_at` is when the provider started, by the steady clock that all processes of a machine share: added to
+        a call's times it makes them comparable with another process's `time.monotonic()`.
+        """
         return {
             **{name: self._totals[name] for name in _TOTALS},
             "refused": {name: self._refused[name] for name in _REFUSALS},
             "tokens": {name: self._tokens[name] for name in _TOKENS},
             "in_flight": self._in_flight,
             "peak_in_flight": self._peak_in_flight,
+            "started_at": self._started,
             "seconds": self._elapsed(),
         }
 

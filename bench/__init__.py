@@ -1,0 +1,1 @@
+"""Measures this project beside the queues a user would take instead. How: bench/README.md."""

@@ -1,0 +1,1 @@
+"""This project's queue as a contender, without HTTP, models and agents."""

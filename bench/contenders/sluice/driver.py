@@ -1,0 +1,28 @@
+"""Submits through the queue, as the api does after it has checked a request."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+
+from bench.common import contender_cli, submission
+from bench.common.submission import Item
+from bench.contenders.sluice.parts import Producer
+
+
+class SluiceDriver:
+    bulk = "50 at once; it has no bulk call"
+
+    def open(self, options: Namespace) -> None:
+        self._producer = Producer(options.redis)
+
+    async def submit(self, job: str, submitted: int, seconds: float, input: str) -> None:
+        await self._producer.submit(job, submitted, seconds, input)
+
+    async def submit_many(self, items: Sequence[Item]) -> None:
+        await submission.together(items, self.submit)
+
+    async def close(self) -> None:
+        await self._producer.close()
+
+
+if __name__ == "__main__":
+    submission.run(SluiceDriver(), contender_cli.driver_options())

@@ -1,0 +1,138 @@
+"""All that this contender knows of the project's insides: how a job is written, and what a worker is made of."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+
+from bench.common import job_log
+from shared import ids
+from shared.errors import LeaseLost
+from shared.job import Event, Job, JobSpec, WaitReason
+from shared.queue import Conclusion, Holder, Queue
+from shared.redis_client import Redis, close, connect, ping, until_reachable
+from shared.retention import SWEEP_SECONDS, Janitor
+from shared.sections import QueueSettings, WorkerSettings
+from shared.submission import Accepted, Caps
+from worker.arq_worker import LeaseWorker
+from worker.attempt import Interruption
+from worker.background import every
+from worker.executor import Running
+from worker.lease_keeper import LeaseKeeper
+
+_DEEP_ENOUGH = Caps(max_depth=1_000_000)
+_QUEUE = QueueSettings()
+_WORKER = WorkerSettings()
+_RETENTION_MS = _QUEUE.retention_seconds * 1000
+
+
+class Producer:
+    """Submits as the api does, in one script call."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = connect(url)
+        self._queue = _queue(self._redis)
+
+    async def submit(self, job: str, submitted: int, seconds: float, input: str) -> None:
+        """What the body needs travels in the metadata, so that the input has the size that was asked for."""
+        told = {"job": job, "submitted": str(submitted), "seconds": str(seconds)}
+        spec = JobSpec(tenant="bench", agent="bench", input=input, chain="default", metadata=told)
+        answer = await self._queue.submit(ids.new_job_id(), spec, caps=_DEEP_ENOUGH)
+        if not isinstance(answer, Accepted):
+            raise RuntimeError(f"not accepted: {answer}")
+
+    async def close(self) -> None:
+        await close(self._redis)
+
+
+class StandIn:
+    """In the place of `worker.executor.Executor`: runs the body that all contenders run, and finishes the job."""
+
+    def __init__(self, queue: Queue, owner: str) -> None:
+        self._queue = queue
+        self._owner = owner
+        self.draining = asyncio.Event()
+        self.running: dict[str, Running] = {}
+
+    def start(self, job: Job, now_ms: int) -> "asyncio.Task[None]":
+        running = Running(job)
+        self.running[job.id] = running
+        task = asyncio.create_task(self._run(running))
+        task.add_done_callback(lambda _: self.running.pop(job.id, None))
+        return task
+
+    def interrupt(self, job_id: str, why: Interruption) -> None:
+        if running := self.running.get(job_id):
+            running.interrupt(why)
+
+    def interrupt_all(self, why: Interruption) -> None:
+        for running in list(self.running.values()):
+            running.interrupt(why)
+
+    async def _run(self, running: Running) -> None:
+        try:
+            running.begin()
+            conclusion = await _body(running.job)
+        except asyncio.CancelledError:
+            await self._give_back(running)
+        else:
+            running.conclude()
+            await until_reachable(lambda: self._queue.finish(self._owner, running.job.id, conclusion))
+
+    async def _give_back(self, running: Running) -> None:
+        """As the executor does it for a drain; a job that is lost is somebody else's already."""
+        task = asyncio.current_task()
+        if running.interruption != Interruption.DRAIN or task is None:
+            raise LeaseLost(running.job.id)
+        task.uncancel()
+        running.conclude()
+        await until_reachable(lambda: self._queue.release(self._owner, running.job.id, WaitReason.CAPACITY))
+
+
+class Parts:
+    """A worker process, as `worker.parts.Parts` makes it. 0 slots are as many as are shipped."""
+
+    def __init__(self, url: str, *, slots: int, profile: str) -> None:
+        self.redis = connect(url)
+        lease_seconds = 3 if profile == "recover" else _QUEUE.lease_seconds
+        holder = Holder(ids.new_worker_id(), slots or _WORKER.max_in_flight, int(lease_seconds * 1000))
+        queue = _queue(self.redis)
+        self.executor = StandIn(queue, holder.owner)
+        self.keeper = LeaseKeeper(
+            url,
+            holder=holder,
+            running=self.executor.running,
+            retention_ms=_RETENTION_MS,
+            longest_block=_WORKER.max_block_seconds,
+        )
+        self.worker = LeaseWorker(
+            redis=self.redis, queue=queue, executor=self.executor, holder=holder, on_claim=self.keeper.spoke
+        )
+        self._janitor = Janitor(self.redis)
+        self._drain_seconds = 0 if profile == "grace" else _WORKER.drain_seconds
+
+    def start(self) -> Iterator[Coroutine[None, None, None]]:
+        """What `worker.main` runs and has to do with the queue, the work itself first."""
+        self.keeper.start()
+        yield self._work()
+        yield every(SWEEP_SECONDS, "janitor", self._janitor.sweep)
+
+    async def drain(self) -> None:
+        self.keeper.drain()
+        await self.worker.drain(self._drain_seconds, asyncio.Event())
+
+    async def close(self) -> None:
+        await self.keeper.stop()
+        await close(self.redis)
+
+    async def _work(self) -> None:
+        await until_reachable(lambda: ping(self.redis))
+        await self.worker.async_run()
+
+
+async def _body(job: Job) -> Conclusion:
+    told = job.spec.metadata
+    await job_log.body(told["job"], int(told["submitted"]), float(told["seconds"]), attempt=job.attempt)
+    return Conclusion(Event.SUCCEED, output="ok")
+
+
+def _queue(redis: Redis) -> Queue:
+    return Queue(redis, retention_ms=_RETENTION_MS)
