@@ -22,7 +22,7 @@ from worker.attempt import Interruption
 
 logger = log.get(__name__)
 
-IDLE_SECONDS = 10.0
+IDLE_SECONDS = 20.0
 """How long an idle worker waits to be woken before it looks by itself."""
 _OTHER_VERSION_MS = 15_000
 """How long a record that this version cannot read is left to workers of another."""

@@ -26,7 +26,7 @@ from worker.watch import LOOK_SECONDS, Contact, Watch
 
 logger = log.get(__name__)
 
-_IDLE_SECONDS = 4.0
+_IDLE_SECONDS = 5.0
 """How often a worker that holds nothing says that it lives; that only counts its slots."""
 _RENEW_SECONDS = 30.0
 _THOROUGH_SECONDS = 200.0

@@ -20,7 +20,7 @@ from shared.http_server import server
 from shared.redis_client import ping, until_reachable
 from shared.retention import SWEEP_SECONDS
 from shared.settings import Settings, load, without_effect
-from worker import operations
+from worker import operations, pricing
 from worker.agents import Agent, registry
 from worker.background import every
 from worker.parts import Parts
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"settings are good; agents: {', '.join(agents)}")
             return 0
         log.configure()
+        pricing.warm_up()
         for name in without_effect(settings):
             logger.warning("setting_without_effect", setting=name)
         return uvloop.run(run(settings, agents))

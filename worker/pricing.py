@@ -5,6 +5,7 @@ from functools import cache
 import genai_prices
 
 from shared import log
+from shared.sections import DEFAULT_MODEL
 from shared.usage import NANO, Usage
 
 logger = log.get(__name__)
@@ -24,6 +25,11 @@ def cost_nano(provider: str, model: str, usage: Usage) -> int:
         _say_unpriced(provider, model)
         return 0
     return round(price.total_price * NANO)
+
+
+def warm_up() -> None:
+    """Reads the price list, which takes a quarter of a second: at start, not while jobs run."""
+    genai_prices.calc_price(genai_prices.Usage(input_tokens=1), DEFAULT_MODEL)
 
 
 @cache

@@ -8,7 +8,7 @@
 --   silent_ms   silence after which a worker that nobody listens for is dead
 --   judge       1 when this worker has itself been in touch for longer than that: only then others' silence means
 --               anything, and not that Redis was away
---   watch_ms    how long it keeps the watch without another sweep, three times as long while no job is held
+--   watch_ms    how long it keeps the watch without another sweep, five times as long while no job is held
 -- RETURNS {ms until something is due or -1 for nothing, how many jobs are held}, or {} when another has the watch
 
 local MOST_AT_ONCE = 500    -- how much one sweep does; the next one goes on
@@ -16,7 +16,7 @@ local COUNTED_MS = 15000    -- whose slots count: an idle worker gives a sign of
 
 if redis.call('GET', WATCH) ~= owner then return {} end
 local held = redis.call('HLEN', LEASES)
-redis.call('SET', WATCH, owner, 'PX', held == 0 and 3 * watch_ms or watch_ms)
+redis.call('SET', WATCH, owner, 'PX', held == 0 and 5 * watch_ms or watch_ms)
 
 local function bury(dead)
   for _, worker in ipairs(dead) do

@@ -7,7 +7,7 @@ from bench.common import job_log
 from shared import ids
 from shared.errors import LeaseLost
 from shared.job import Event, Job, JobSpec, WaitReason
-from shared.queue import Conclusion, Holder, Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, close, connect, ping, until_reachable
 from shared.retention import SWEEP_SECONDS, Janitor
 from shared.sections import QueueSettings, WorkerSettings
@@ -93,19 +93,19 @@ class Parts:
     def __init__(self, url: str, *, slots: int, profile: str) -> None:
         self.redis = connect(url)
         lease_seconds = 3 if profile == "recover" else _QUEUE.lease_seconds
-        holder = Holder(ids.new_worker_id(), slots or _WORKER.max_in_flight, int(lease_seconds * 1000))
+        owner, slots = ids.new_worker_id(), slots or _WORKER.max_in_flight
         queue = _queue(self.redis)
-        self.executor = StandIn(queue, holder.owner)
+        self.executor = StandIn(queue, owner)
         self.keeper = LeaseKeeper(
             url,
-            holder=holder,
+            owner=owner,
+            slots=slots,
+            lease_ms=int(lease_seconds * 1000),
             running=self.executor.running,
             retention_ms=_RETENTION_MS,
             longest_block=_WORKER.max_block_seconds,
         )
-        self.worker = LeaseWorker(
-            redis=self.redis, queue=queue, executor=self.executor, holder=holder, on_claim=self.keeper.spoke
-        )
+        self.worker = LeaseWorker(redis=self.redis, queue=queue, executor=self.executor, owner=owner, slots=slots)
         self._janitor = Janitor(self.redis)
         self._drain_seconds = 0 if profile == "grace" else _WORKER.drain_seconds
 
