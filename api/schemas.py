@@ -34,12 +34,13 @@ def _dollars(text: str) -> str:
 
 
 def _moment(text: str) -> str:
+    """A time that has a zone and can be stored."""
     try:
         if from_rfc3339(text) > 0:
             return text
-    except OverflowError:
+    except (ValueError, OverflowError):
         pass
-    raise ValueError("must be a time after 1970, such as 2026-01-31T12:00:00Z")
+    raise ValueError("must be a time after 1970 with its zone, such as 2026-01-31T12:00:00Z")
 
 
 def _milliseconds(seconds: float | None) -> int | None:

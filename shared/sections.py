@@ -88,8 +88,8 @@ class QueueSettings(_Section):
     max_wait_seconds: Annotated[float, Field(ge=0)] = 0
     """Estimated wait at which a submit is answered 429; 0 is off."""
     lease_seconds: Annotated[float, Field(ge=1)] = 10
-    """How long a silent worker keeps its jobs: so much later another one goes on with them. Below 5 a short outage of
-    Redis may look like deaths."""
+    """How long a worker that is silent but still connected (frozen, cut off) keeps its jobs. A killed one is noticed
+    sooner, after about 3 seconds."""
     max_crashes: Count = 5
     """Deaths of its worker after which a job fails with `worker_crashed`."""
     retention_seconds: Annotated[int, Field(ge=60)] = 604_800

@@ -1,0 +1,129 @@
+"""An agent whose own code raises: its job goes on from its journal after a pause, until its attempts are used up."""
+
+from typing import Any, cast
+
+import pytest
+
+from shared import keys
+from shared.catalogue import Catalogue
+from shared.checkpoints import Checkpoints
+from shared.job import Job, Schedule, Status, WaitReason
+from shared.queue import Queue
+from shared.redis_client import Redis
+from shared.turn import ModelRecord
+from shared.usage import Usage
+from tests.shared.queueing import claim, submitted, sweep
+from tests.waiting import until
+from worker.agents import Agent, Retry
+from worker.executor import Executor
+from worker.provider import ProviderDown
+
+OWNER = "worker"
+ANSWER = ModelRecord(1, [{"type": "text", "text": "Done."}], "end_turn", Usage(turns=1), "t", "m", None, 1)
+
+
+class Caller:
+    """A model call that raises what it is given, one after the other, and then answers."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    async def call(self, *args: Any, **kwargs: Any) -> ModelRecord:
+        if self.errors:
+            raise self.errors.pop(0)
+        return ANSWER
+
+
+def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry) -> Executor:
+    return Executor(
+        redis=redis,
+        owner=OWNER,
+        queue=queue,
+        checkpoints=Checkpoints(redis),
+        caller=cast(Any, caller),
+        agents={"assistant": Agent(name="assistant", system="", retry=retry)},
+        chains={"default": [cast(Any, None)]},
+        catalogue=Catalogue(redis),
+        max_crashes=5,
+        session_idle_seconds=60,
+    )
+
+
+async def run_once(redis: Redis, queue: Queue, working: Executor) -> Job:
+    """The next attempt, as soon as it is due; the job as it was claimed."""
+    taken: list[Job] = []
+
+    async def due() -> bool:
+        await sweep(redis)
+        claimed = await claim(queue, OWNER)
+        for job in claimed.jobs:
+            taken.append(job)
+            await working.start(job, claimed.now_ms)
+        return bool(taken)
+
+    await until(due)
+    return taken[0]
+
+
+async def record(redis: Redis, job_id: str) -> Job:
+    return Job.from_hash(job_id, await redis.hgetall(keys.job(job_id)))
+
+
+async def test_it_goes_on_after_a_pause_and_succeeds(redis: Redis) -> None:
+    queue = Queue(redis, retention_ms=60_000)
+    job_id = await submitted(queue)
+    working = executor(redis, queue, Caller(KeyError("oops"), KeyError("again")), Retry(3, 0.02, 0.02))
+
+    await run_once(redis, queue, working)
+    waiting = await record(redis, job_id)
+    assert (waiting.status, waiting.wait_reason, waiting.failures) == (Status.QUEUED, WaitReason.RETRY_BACKOFF, 1)
+    assert waiting.next_attempt_ms is not None
+    await run_once(redis, queue, working)
+    third = await run_once(redis, queue, working)
+
+    ended = await record(redis, job_id)
+    assert third.attempt == 3
+    assert (ended.status, ended.output, ended.error) == (Status.SUCCEEDED, "Done.", None)
+
+
+async def test_it_fails_when_its_attempts_are_used_up(redis: Redis) -> None:
+    queue = Queue(redis, retention_ms=60_000)
+    job_id = await submitted(queue)
+    working = executor(redis, queue, Caller(*[RuntimeError(f"no {n}") for n in range(9)]), Retry(2, 0.02, 0.02))
+    for _ in range(2):
+        await run_once(redis, queue, working)
+
+    ended = await record(redis, job_id)
+
+    assert ended.status == Status.FAILED
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.message, ended.error.retryable) == ("agent_error", "RuntimeError: no 1", True)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("agent"), ProviderDown("provider", type="overloaded_error")])
+async def test_no_pause_outlasts_the_deadline(redis: Redis, error: Exception) -> None:
+    """The job is then ended with what it has, on time."""
+    queue = Queue(redis, retention_ms=60_000)
+    seconds, _ = await redis.time()  # type: ignore[attr-defined]
+    job_id = await submitted(queue, schedule=Schedule(deadline_ms=(seconds + 2) * 1000))
+    working = executor(redis, queue, Caller(error, error, error), Retry(3, 600, 600))
+
+    await run_once(redis, queue, working)
+    waiting = await record(redis, job_id)
+    assert waiting.next_attempt_ms is not None
+    assert waiting.next_attempt_ms <= (seconds + 2) * 1000 + 50
+    await run_once(redis, queue, working)
+
+    ended = await record(redis, job_id)
+    assert (ended.status, ended.incomplete) == (Status.INCOMPLETE, "deadline_exceeded")
+
+
+@pytest.mark.parametrize("wrong", [{"attempts": 0}, {"base_seconds": 0}, {"base_seconds": 9, "cap_seconds": 3}])
+def test_a_policy_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="retry takes"):
+        Retry(**wrong)
+
+
+def test_the_agents_retry_is_a_retry() -> None:
+    with pytest.raises(ValueError, match="retry takes a Retry"):
+        Agent(name="a", system="", retry=cast(Any, 3))
