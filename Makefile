@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test check lint format-check types docs bench lock clean
+.PHONY: help demo up test faults check lint format-check types docs bench lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ up: $(READY) ## Start the one-machine stack and keep it up; Ctrl-C drains it (LI
 
 test: lint types ## Lint, type-check and run the whole test suite
 	@$(RUN) pytest -q
+
+faults: $(READY) ## Break everything while JOBS=1000 run, and see that what was promised holds (SEED=7: the same again)
+	@$(RUN) tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(WORKERS),--workers $(WORKERS))
 
 check: lint format-check types ## Lint, formatting and types, without the tests
 

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -40,11 +41,21 @@ class RedisServer:
     A guard process kills it when this process dies, however that happens.
     """
 
-    def __init__(self, data_folder: Path | None = None, port: int | None = None, *, binary: Path | None = None) -> None:
+    def __init__(
+        self,
+        data_folder: Path | None = None,
+        port: int | None = None,
+        *,
+        binary: Path | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         """With a data folder every write goes to an append-only file there (fsync each second) and outlives
-        restarts; without one nothing is kept. `port` None takes any free one, `binary` None the one that is here."""
+        restarts; without one nothing is kept. `port` None takes any free one, `binary` None the one that is here.
+        `options` are the server's own, such as {"appendfsync": "always"}: then not even `kill` loses what it has
+        answered."""
         self._binary = binary
         self._wanted_port = port
+        self._options = dict(options or {})
         self._persistent = data_folder is not None
         self._temporary = None if data_folder else tempfile.TemporaryDirectory(prefix="sluice-redis-")
         self.folder = Path(self._temporary.name if self._temporary else data_folder or "").resolve()
@@ -160,6 +171,7 @@ class RedisServer:
             "appendonly": "yes" if self._persistent else "no",
             "appendfsync": "everysec",
             "maxmemory-policy": "noeviction",
+            **self._options,
         }
         return [argument for name, value in options.items() for argument in (f"--{name}", value)]
 

@@ -140,10 +140,9 @@ def test_with_nobody_at_the_other_end_a_connection_ends_at_once() -> None:
 
 def test_closing_leaves_nothing() -> None:
     threads = threading.active_count()
-    with RedisServer() as server, Link(server.port) as link:
-        with closing(dial(link)) as connection:
-            ask(connection, "PING")
-            link.close()
-            assert connection.recv(1) == b""
+    with RedisServer() as server, Link(server.port) as link, closing(dial(link)) as connection:
+        ask(connection, "PING")
+        link.close()
+        assert connection.recv(1) == b""
     link.close()
     assert threading.active_count() == threads
