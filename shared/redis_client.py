@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol, TypeVar, cast
-from urllib.parse import unquote, urlsplit
 
 from redis import asyncio as redis_asyncio
-from redis.asyncio.sentinel import Sentinel
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
@@ -21,6 +19,7 @@ from redis.exceptions import (
 
 from shared import backoff, log
 from shared.errors import StoreUnavailable
+from shared.sentinel import behind_sentinel
 
 logger = log.get(__name__)
 
@@ -103,26 +102,15 @@ def connect(url: str) -> Redis:
         "decode_responses": True,
     }
     if url.startswith("redis+sentinel://"):
-        return _behind_sentinel(url, timeouts)
+        return cast(
+            Redis, behind_sentinel(url, max_connections=_MOST_CONNECTIONS, wait_seconds=CONNECT_SECONDS, **timeouts)
+        )
     # The blocking pool connects outside of its lock: a Redis that hangs then costs all who wait the same seconds,
     # and not each of them one time-out after the other.
     pool = redis_asyncio.BlockingConnectionPool.from_url(
         url, max_connections=_MOST_CONNECTIONS, timeout=CONNECT_SECONDS, **timeouts
     )
     return cast(Redis, redis_asyncio.Redis(connection_pool=pool))
-
-
-def _behind_sentinel(url: str, timeouts: dict[str, Any]) -> Redis:
-    parts = urlsplit(url)
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    service, _, database = parts.path.strip("/").partition("/")
-    user, _, password = credentials.partition(":")
-    if credentials:
-        timeouts = timeouts | {"username": unquote(user) or None, "password": unquote(password) or None}
-    addresses = [(host, int(port or 26379)) for host, _, port in (one.partition(":") for one in hosts.split(","))]
-    watching = {"socket_timeout": CONNECT_SECONDS}
-    sentinel: Any = Sentinel(addresses, sentinel_kwargs=watching, db=int(database or 0))  # type: ignore[no-untyped-call]
-    return cast(Redis, sentinel.master_for(service, **timeouts))
 
 
 async def close(redis: Redis) -> None:

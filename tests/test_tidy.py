@@ -51,7 +51,7 @@ LAYERS = (
             "mistakes",
         },
     ),
-    ("mechanism", {"redis_client", "scripts", "metrics", "tracing", "listener", "http_server"}),
+    ("mechanism", {"redis_client", "sentinel", "scripts", "metrics", "tracing", "listener", "http_server"}),
 )
 
 # A module with an owner: the only files in api/, worker/ and shared/ that may import it.
@@ -59,7 +59,7 @@ OWNERS = {
     "anthropic": {"worker/provider_anthropic.py"},
     "arq": {"shared/queue.py", "worker/arq_worker.py"},
     "genai_prices": {"worker/pricing.py"},
-    "redis": {"shared/redis_client.py", "shared/scripts.py"},
+    "redis": {"shared/redis_client.py", "shared/scripts.py", "shared/sentinel.py"},
     "tenacity": {"worker/model_call.py"},
     "time": {"shared/clock.py"},
     "uuid": {"shared/ids.py"},
