@@ -102,13 +102,10 @@ class WatchedRedis:
             client.set("sluice-test:written", 1, ex=60)
             assert client.execute_command("WAIT", 1, 20_000) == 1, "the replica does not follow"
 
-    def master_port(self) -> int:
-        """Where the first sentinel says that the master is."""
-        return int(self._sentinels[0].ask("GET-MASTER-ADDR-BY-NAME")[1])
-
-    def is_replica(self, server: RedisServer) -> bool:
-        with redis_sync.Redis.from_url(server.url, decode_responses=True) as client:
-            return str(client.execute_command("ROLE")[0]) == "slave"
+    def all_agree_on(self, server: RedisServer) -> bool:
+        """Whether every sentinel says that this is the master."""
+        named = [int(sentinel.ask("GET-MASTER-ADDR-BY-NAME")[1]) for sentinel in self._sentinels]
+        return set(named) == {server.port}
 
 
 def _free_port() -> int:

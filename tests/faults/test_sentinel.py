@@ -11,6 +11,7 @@ from tests.faults.sentinels import WatchedRedis
 from tests.faults.test_worker_killed import in_turn
 from tests.prompts import conversation, scripted
 from tests.stack import Stack, stack
+from tests.waiting import until
 
 _FAILOVER_SECONDS = 60
 
@@ -86,7 +87,7 @@ async def test_a_frozen_master_that_comes_back_is_not_believed(
         watched.master.pause()
         job, refusals = submit_until_accepted(running, "while-it-is-frozen")
         assert_honest(refusals)
-        assert watched.master_port() == watched.replica.port
+        await until(lambda: watched.all_agree_on(watched.replica))
         watched.master.resume()
 
         later = [submit_until_accepted(running, f"after-it-is-back-{number}")[0] for number in range(20)]
