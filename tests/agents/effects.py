@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 
 from shared.redis_client import connect
 from worker.agents import Agent, tool
@@ -15,6 +16,15 @@ async def launch(key: str) -> str:
     await redis.incr(key)  # type: ignore[attr-defined]
     await asyncio.sleep(30)
     return "launched"
+
+
+@tool(effect="read", timeout=60)
+async def hog(key: str, seconds: float) -> str:
+    """Count one run under a key, then block the event loop: nothing else runs in this process."""
+    redis = connect(os.environ["REDIS_URL"])
+    await redis.incr(key)  # type: ignore[attr-defined]
+    time.sleep(seconds)  # noqa: ASYNC251
+    return "let go"
 
 
 @tool(effect="read")
@@ -43,4 +53,4 @@ def broken(depth: int) -> str:
     raise RuntimeError(f"broken at {depth}")
 
 
-effects = Agent(name="effects", system="You do what tests ask.", tools=[launch, die, erase, sleepy, broken])
+effects = Agent(name="effects", system="You do what tests ask.", tools=[launch, hog, die, erase, sleepy, broken])
