@@ -84,9 +84,9 @@ async def test_an_outage_of_any_length_is_no_death_of_anybody(
     """All workers are silent then, and nobody listens to anybody: the first one back must not bury the others."""
     with (
         RedisServer(data_folder=tmp_path, options=ALWAYS) as server,
-        stack(server.url, provider.url, workers=3, SLUICE_WORKER__MAX_IN_FLIGHT="2") as running,
+        stack(server.url, provider.url, workers=2, SLUICE_WORKER__MAX_IN_FLIGHT="3") as running,
     ):
-        prompts = [scripted(turns=3, tool="clock", latency=2) for _ in range(6)]
+        prompts = [scripted(turns=2, tool="clock", latency=2) for _ in range(6)]
         jobs = {running.submit("researcher", prompt): prompt for prompt in prompts}
         for prompt in prompts:
             await in_turn(provider, prompt, 1)
@@ -97,7 +97,7 @@ async def test_an_outage_of_any_length_is_no_death_of_anybody(
         server.start()
 
         for job_id, prompt in jobs.items():
-            finished_once(running, provider, job_id, prompt, turns=3)
+            finished_once(running, provider, job_id, prompt, turns=2)
 
 
 async def test_a_frozen_redis_costs_no_job_and_no_turn(
