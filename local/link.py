@@ -80,6 +80,11 @@ class Link:
         """What was held back arrives now, in order: to each side the other was only slow."""
         self._do(self._speak())
 
+    def strand(self) -> None:
+        """Connections that are open now stay so for ever and nothing gets through, as when a machine vanishes without
+        a word; new ones work."""
+        self._do(self._strand())
+
     def lose_answer(self, to: bytes) -> threading.Event:
         """The next request that contains these bytes is forwarded and carried out; instead of its answer the connection
         ends. The event is set when that has happened."""
@@ -124,6 +129,10 @@ class Link:
     async def _speak(self) -> None:
         self._speaking.set()
 
+    async def _strand(self) -> None:
+        for line in self._lines:
+            line.stranded = True
+
     async def _arm(self, to: bytes, happened: threading.Event) -> None:
         self._to_lose.append((to, happened))
 
@@ -136,7 +145,7 @@ class Link:
             self._lines.discard(line)
             line.ended.set()
 
-    async def heard(self) -> None:
+    async def speaking(self) -> None:
         """For a line: returns when the link speaks."""
         await self._speaking.wait()
 
@@ -158,6 +167,7 @@ class _Line:
         self._pumps: list[asyncio.Task[None]] = []
         self._loses: threading.Event | None = None
         self._was_cut = False
+        self.stranded = False
         self.ended = asyncio.Event()
 
     async def run(self, to_port: int) -> None:
@@ -183,10 +193,16 @@ class _Line:
             return await asyncio.wait_for(asyncio.open_connection(_HOST, port), _COMMAND_SECONDS)
         return None
 
+    async def _heard(self) -> None:
+        """Returns when what was said may get through: never on a line that is stranded, until it is cut."""
+        await self._link.speaking()
+        if self.stranded:
+            await asyncio.Event().wait()
+
     async def _ask(self, far: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while request := await self._near[0].read(_CHUNK_BYTES):
-                await self._link.heard()
+                await self._heard()
                 self._loses = self._loses or self._link.loses_answer_to(request)
                 far.write(request)
                 await far.drain()
@@ -194,7 +210,7 @@ class _Line:
     async def _answer(self, far: asyncio.StreamReader) -> None:
         with suppress(OSError):
             while answer := await far.read(_CHUNK_BYTES):
-                await self._link.heard()
+                await self._heard()
                 if self._loses is not None:
                     self._loses.set()
                     return

@@ -108,6 +108,20 @@ def test_a_silent_link_can_be_cut(link: Link) -> None:
         assert connection.recv(1000) == b""
 
 
+def test_stranded_connections_never_hear_again_and_new_ones_do(link: Link) -> None:
+    with closing(dial(link)) as before:
+        assert ask(before, "PING")
+        link.strand()
+        before.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            ask(before, "PING")
+        with closing(dial(link)) as after:
+            assert ask(after, "PING") == "+PONG\r\n"
+        link.cut()
+        before.settimeout(5)
+        assert before.recv(1000) == b""
+
+
 def test_a_lost_answer_is_lost_after_the_work_was_done(link: Link) -> None:
     lost = link.lose_answer(to=b"INCR counted")
     with closing(dial(link)) as bystander, closing(dial(link)) as connection:
