@@ -9,13 +9,15 @@ from shared.redis_client import ANSWER_SECONDS, Redis, reachable
 logger = log.get(__name__)
 
 _PATIENCE_SECONDS = 10.0
+"""How long nothing has to be heard before we ask whether anybody is there."""
 
 
 async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], on_connect: Callable[[], None]) -> None:
     """Calls `on_message` with each text sent to the channel, until cancelled.
 
     Redis keeps nothing for a listener that was away: `on_connect` is called after each (re)connection, for
-    whoever has to look again.
+    whoever has to look again. A machine that vanishes says no goodbye, and a listener sends nothing that could fail:
+    so silence is asked for a sign of life.
     """
     failures = 0
     while True:
@@ -28,10 +30,17 @@ async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], 
                 if failures:
                     logger.info("listening_again", channel=channel)
                 failures = 0
+                asked = False
                 while True:
-                    message = await subscription.get_message(timeout=_PATIENCE_SECONDS)
-                    if message:
+                    message = await subscription.get_message(timeout=ANSWER_SECONDS if asked else _PATIENCE_SECONDS)
+                    if message and message["type"] == "message":
                         on_message(message["data"])
+                    elif message is None and asked:
+                        raise TimeoutError("the connection is dead")
+                    asked = message is None
+                    if asked:
+                        async with asyncio.timeout(ANSWER_SECONDS):
+                            await subscription.ping()
         except Exception as error:
             failures += 1
             if failures == 1:

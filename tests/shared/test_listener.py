@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from structlog.testing import capture_logs
 
+from local.link import Link
 from local.redis_server import RedisServer
+from shared import listener
 from shared.listener import listen
 from shared.redis_client import Redis, connect
 from tests.waiting import until
@@ -130,3 +132,32 @@ async def test_it_ends_when_it_is_cancelled(client: Redis, ear: Ear) -> None:
         return await publish(client, "anybody?") == 0
 
     await until(nobody_listens)
+
+
+async def test_a_connection_that_died_without_a_word_is_noticed(
+    server: RedisServer, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(listener, "ANSWER_SECONDS", 1.0)
+    with Link(server.port) as link:
+        far = connect(f"redis://127.0.0.1:{link.port}/0")
+        ear = Ear(far)
+        await until(lambda: ear.connects == 1)
+        link.strand()
+        await until(lambda: ear.connects == 2)
+
+        async def heard() -> bool:
+            await publish(client, "anybody?")
+            return "anybody?" in ear.heard
+
+        await until(heard)
+        await ear.stop()
+        await far.aclose(close_connection_pool=True)
+
+
+async def test_silence_alone_is_no_reason_to_connect_again(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "_PATIENCE_SECONDS", 0.02)
+    asked = asyncio.get_running_loop().time()
+    await until(lambda: asyncio.get_running_loop().time() - asked > 0.5)
+    assert ear.connects == 1
+    assert ear.heard == []
