@@ -27,6 +27,7 @@ class Kind(StrEnum):
     CUT_LINK = "link cut"
     REFUSE_LINK = "link refused for a while"
     SILENCE_LINK = "link silent for a while"
+    STRAND_LINK = "connections dead without a word"
     LOSE_ANSWER = "link cut in mid-script: done, but the answer lost"
     PROVIDER_429 = "provider answers 429"
     PROVIDER_529 = "provider answers 529"
@@ -82,7 +83,7 @@ def _strike(kind: Kind, after: int, chance: random.Random, workers: int, lease_s
             return Strike(after, kind, REDIS, seconds=short)
         case Kind.FREEZE_REDIS:
             return Strike(after, kind, REDIS, seconds=chance.choice([short, past_lease]))
-        case Kind.CUT_LINK:
+        case Kind.CUT_LINK | Kind.STRAND_LINK:
             return Strike(after, kind, any_link)
         case Kind.REFUSE_LINK:
             return Strike(after, kind, to_redis, seconds=short)

@@ -99,6 +99,10 @@ def _cut(fleet: Fleet, strike: Strike) -> None:
     fleet.links[strike.place].cut()
 
 
+def _strand(fleet: Fleet, strike: Strike) -> None:
+    fleet.links[strike.place].strand()
+
+
 def _refuse(fleet: Fleet, strike: Strike) -> None:
     fleet.links[strike.place].refuse()
     time.sleep(strike.seconds)
@@ -133,6 +137,7 @@ _WAYS: dict[Kind, Callable[[Fleet, Strike], bool | None]] = {
     Kind.KILL_REDIS: _kill_redis,
     Kind.FREEZE_REDIS: _freeze_redis,
     Kind.CUT_LINK: _cut,
+    Kind.STRAND_LINK: _strand,
     Kind.REFUSE_LINK: _refuse,
     Kind.SILENCE_LINK: _silence,
     Kind.LOSE_ANSWER: _lose_answer,
