@@ -27,6 +27,8 @@ from worker.parts import Parts
 
 logger = log.get(__name__)
 
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__.splitlines()[0] if __doc__ else "")
@@ -79,6 +81,7 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
             logger.error("part_broke", error=f"{type(error).__name__}: {error}")
     await parts.keeper.stop()
     await parts.close()
+    _let_go_of_signals()
     logger.info("stopped")
     return 0 if asked else 1
 
@@ -94,10 +97,17 @@ def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
     yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))
 
 
+def _let_go_of_signals() -> None:
+    """There is nothing left to hurry: a signal that comes now must not make a bad end of a good one."""
+    for number in _STOPPING:
+        asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     """Two events: the first signal sets the first, the second the other."""
     stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         loop.add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
     return stop, hurry

@@ -9,6 +9,7 @@ from shared.redis_client import Redis
 from tests.faults.test_worker_killed import in_turn
 from tests.prompts import conversation, scripted
 from tests.stack import stack
+from tests.waiting import until
 
 
 async def test_a_drained_worker_ends_its_turn_and_another_goes_on(
@@ -49,6 +50,19 @@ async def test_a_second_signal_gives_the_jobs_back_at_once(
         assert running.workers[0].wait(10) == 0
         assert clock.monotonic() - started < 10
         assert running.job(job_id)["status"] == "queued"
+
+
+async def test_a_signal_that_comes_as_the_worker_leaves_does_not_spoil_its_exit(
+    redis: Redis, redis_server: RedisServer, provider: ProviderProcess
+) -> None:
+    with stack(redis_server.url, provider.url, workers=1) as running:
+        worker = running.workers[0]
+        worker.signal(signal.SIGTERM)
+        await until(lambda: any(line.get("event") == "stopped" for line in worker.log))
+
+        worker.signal(signal.SIGTERM)
+
+        assert worker.wait(10) == 0
 
 
 async def test_drain_seconds_is_the_longest_a_drain_takes(
