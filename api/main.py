@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 from contextlib import suppress
 
@@ -14,8 +13,9 @@ from shared import keys, log
 from shared.errors import SettingsError
 from shared.http_server import server
 from shared.listener import listen
-from shared.redis_client import connect
+from shared.redis_client import close, connect
 from shared.settings import Settings, load, without_effect
+from shared.signals import let_go, stop_events
 
 logger = log.get(__name__)
 
@@ -49,10 +49,7 @@ async def run(settings: Settings) -> int:
         port=settings.api.port,
         on_up=lambda url: logger.info("api_up", url=url),
     )
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
+    stop, _ = stop_events()
     following = asyncio.create_task(listen(redis, keys.CHANGES, parts.followers.changed, parts.followers.look_again))
     serving = asyncio.create_task(http.run_until_exit())
     await asyncio.wait([asyncio.create_task(stop.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
@@ -64,6 +61,7 @@ async def run(settings: Settings) -> int:
     following.cancel()
     with suppress(asyncio.CancelledError):
         await following
-    await redis.aclose(close_connection_pool=True)
+    await close(redis)
+    let_go()
     logger.info("stopped")
     return 1 if failed else 0

@@ -51,7 +51,7 @@ LAYERS = (
             "mistakes",
         },
     ),
-    ("mechanism", {"redis_client", "sentinel", "scripts", "metrics", "tracing", "listener", "http_server"}),
+    ("mechanism", {"redis_client", "sentinel", "scripts", "metrics", "tracing", "listener", "http_server", "signals"}),
 )
 
 # A module with an owner: the only files in api/, worker/ and shared/ that may import it.

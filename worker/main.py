@@ -6,7 +6,6 @@ A second one gives everything back at once. The exit code is 0 either way.
 
 import argparse
 import asyncio
-import signal
 import sys
 from collections.abc import Coroutine, Iterator, Mapping
 
@@ -20,14 +19,13 @@ from shared.http_server import server
 from shared.redis_client import ping, until_reachable
 from shared.retention import SWEEP_SECONDS
 from shared.settings import Settings, load, without_effect
+from shared.signals import let_go, stop_events
 from worker import operations, pricing
 from worker.agents import Agent, registry
 from worker.background import every
 from worker.parts import Parts
 
 logger = log.get(__name__)
-
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     """Works until a signal has been carried out; returns the exit code."""
     parts = Parts(settings, agents)
-    stop, hurry = _signals()
+    stop, hurry = stop_events()
     http = server(
         operations.app(parts.probe),
         section="worker (http_host, http_port)",
@@ -81,7 +79,7 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
             logger.error("part_broke", error=f"{type(error).__name__}: {error}")
     await parts.keeper.stop()
     await parts.close()
-    _let_go_of_signals()
+    let_go()
     logger.info("stopped")
     return 0 if asked else 1
 
@@ -95,19 +93,3 @@ def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
     yield every(RENEW_SECONDS, "gate_places", parts.gate.renew)
     yield every(SWEEP_SECONDS, "janitor", parts.janitor.sweep)
     yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))
-
-
-def _let_go_of_signals() -> None:
-    """There is nothing left to hurry: a signal that comes now must not make a bad end of a good one."""
-    for number in _STOPPING:
-        asyncio.get_running_loop().remove_signal_handler(number)
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _signals() -> tuple[asyncio.Event, asyncio.Event]:
-    """Two events: the first signal sets the first, the second the other."""
-    stop, hurry = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in _STOPPING:
-        loop.add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
-    return stop, hurry

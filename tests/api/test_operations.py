@@ -63,8 +63,8 @@ async def test_the_metrics_tell_the_queue_of_the_whole_service(http: httpx2.Asyn
     await worker.take()
     assert await metric(http, "sluice_queue_waiting_jobs") == 3
     assert await metric(http, "sluice_queue_running_jobs") == 1
-    assert await metric(http, "sluice_queue_slots") == 10
     await worker.paced(slots=12, busy_seconds=4)
+    assert await metric(http, "sluice_queue_slots") == 12
     assert await metric(http, "sluice_queue_drain_rate") == 3
 
 
