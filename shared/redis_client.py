@@ -19,6 +19,7 @@ from redis.exceptions import (
 
 from shared import backoff, log
 from shared.errors import StoreUnavailable
+from shared.line import Client
 from shared.sentinel import behind_sentinel
 
 logger = log.get(__name__)
@@ -110,7 +111,7 @@ def connect(url: str) -> Redis:
     pool = redis_asyncio.BlockingConnectionPool.from_url(
         url, max_connections=_MOST_CONNECTIONS, timeout=CONNECT_SECONDS, **timeouts
     )
-    return cast(Redis, redis_asyncio.Redis(connection_pool=pool))
+    return cast(Redis, Client(connection_pool=pool))
 
 
 async def close(redis: Redis) -> None:

@@ -51,7 +51,10 @@ LAYERS = (
             "mistakes",
         },
     ),
-    ("mechanism", {"redis_client", "sentinel", "scripts", "metrics", "tracing", "listener", "http_server", "signals"}),
+    (
+        "mechanism",
+        {"redis_client", "line", "sentinel", "scripts", "metrics", "tracing", "listener", "http_server", "signals"},
+    ),
 )
 
 # A module with an owner: the only files in api/, worker/ and shared/ that may import it.
@@ -59,7 +62,7 @@ OWNERS = {
     "anthropic": {"worker/provider_anthropic.py"},
     "arq": {"shared/queue.py", "worker/arq_worker.py"},
     "genai_prices": {"worker/pricing.py"},
-    "redis": {"shared/redis_client.py", "shared/scripts.py", "shared/sentinel.py"},
+    "redis": {"shared/redis_client.py", "shared/scripts.py", "shared/sentinel.py", "shared/line.py"},
     "tenacity": {"worker/model_call.py"},
     "time": {"shared/clock.py"},
     "uuid": {"shared/ids.py"},
