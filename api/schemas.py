@@ -17,7 +17,8 @@ from pydantic import (
 
 from api.problems import FieldError, invalid
 from shared.clock import from_rfc3339
-from shared.job import IncompleteReason, Schedule, Status, WaitReason
+from shared.job import IncompleteReason, Schedule, WaitReason
+from shared.states import Status
 
 MAX_TOKENS = 1_000_000_000
 LONGEST_SPAN_SECONDS = 31_536_000

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from shared import ids, keys
-from shared.job import Job, Status
+from shared.job import Job, readable
 from shared.pace import Pace, Place
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
+from shared.states import Status
 
 _PAGE = 200
 _MOST_PAGES = 25
@@ -119,8 +120,8 @@ class Inspector:
             gone = [job_id for job_id, record in zip(page, records, strict=True) if not record]
             if gone:
                 await self._redis.zrem(keys.tenant_jobs(tenant), *gone)
-        jobs = [Job.from_hash(job_id, record) for job_id, record in zip(page, records, strict=True) if record]
-        return jobs, page[-1] if len(page) == _PAGE else None
+        read = [readable(job_id, record) for job_id, record in zip(page, records, strict=True) if record]
+        return [job for job in read if job], page[-1] if len(page) == _PAGE else None
 
 
 def _bound(milliseconds: int | None, slack: int, otherwise: str) -> str:

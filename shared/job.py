@@ -1,82 +1,19 @@
-"""A job: its states, what was asked for (`JobSpec`), and the record as Redis holds it (`Job`).
-
-`TRANSITIONS` is the one table of the job's life. The Lua scripts get it from here, the diagram in the docs is
-made from it, and a property test drives the scripts at random against it.
-"""
+"""A job: what was asked for (`JobSpec`), and its record in Redis (`Job`). Its states are in `shared.states`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from pydantic_core import to_json
 
+from shared import log
+from shared.states import FINISHED, Status
 from shared.stored import build
 from shared.usage import USAGE_FIELDS, Usage, from_dollars
 
-
-class Status(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    REQUIRES_ACTION = "requires_action"
-    CANCELLING = "cancelling"
-    SUCCEEDED = "succeeded"
-    INCOMPLETE = "incomplete"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-
-
-class Event(StrEnum):
-    """What can happen to a job."""
-
-    CLAIM = "claim"
-    LAPSE = "lapse"
-    RELEASE = "release"
-    AWAIT_ACTION = "await_action"
-    DECIDE = "decide"
-    CANCEL = "cancel"
-    EXPIRE = "expire"
-    SUCCEED = "succeed"
-    STOP_SHORT = "stop_short"
-    FAIL = "fail"
-    CONFIRM_CANCEL = "confirm_cancel"
-
-
-FINISHED = frozenset({Status.SUCCEEDED, Status.INCOMPLETE, Status.FAILED, Status.CANCELLED, Status.EXPIRED})
-
-TRANSITIONS: dict[Status, dict[Event, Status]] = {
-    Status.QUEUED: {
-        Event.CLAIM: Status.RUNNING,
-        Event.CANCEL: Status.CANCELLED,
-        Event.EXPIRE: Status.EXPIRED,
-    },
-    Status.RUNNING: {
-        Event.LAPSE: Status.QUEUED,  # its worker died; another goes on
-        Event.RELEASE: Status.QUEUED,
-        Event.AWAIT_ACTION: Status.REQUIRES_ACTION,
-        Event.CANCEL: Status.CANCELLING,
-        Event.SUCCEED: Status.SUCCEEDED,
-        Event.STOP_SHORT: Status.INCOMPLETE,
-        Event.FAIL: Status.FAILED,
-    },
-    Status.REQUIRES_ACTION: {
-        Event.DECIDE: Status.QUEUED,
-        Event.CANCEL: Status.CANCELLED,
-    },
-    # A 202 to a cancel is a promise: whatever the work comes to in the meantime, the job ends cancelled.
-    Status.CANCELLING: {
-        Event.CANCEL: Status.CANCELLING,
-        Event.LAPSE: Status.CANCELLED,
-        Event.RELEASE: Status.CANCELLED,
-        Event.AWAIT_ACTION: Status.CANCELLED,
-        Event.SUCCEED: Status.CANCELLED,
-        Event.STOP_SHORT: Status.CANCELLED,
-        Event.FAIL: Status.CANCELLED,
-        Event.CONFIRM_CANCEL: Status.CANCELLED,
-    },
-}
+logger = log.get(__name__)
 
 
 class WaitReason(StrEnum):
@@ -209,6 +146,7 @@ class Job:
     next_attempt_ms: int | None
     expires_ms: int | None
     wait_reason: WaitReason | None
+    claims: int
     crashes: int
     failures: int
     parks: int
@@ -271,6 +209,7 @@ class Job:
             next_attempt_ms=number("next_attempt_ms"),
             expires_ms=number("expires_ms"),
             wait_reason=WaitReason(wait_reason) if wait_reason else None,
+            claims=number("claims") or 0,
             crashes=number("crashes") or 0,
             failures=number("failures") or 0,
             parks=number("parks") or 0,
@@ -286,3 +225,13 @@ class Job:
 def _death(line: str) -> Death:
     at_ms, _, owner = line.partition(" ")
     return Death(int(at_ms), owner)
+
+
+def readable(job_id: str, record: Sequence[str] | Mapping[str, str]) -> Job | None:
+    """The job of a record, flat or not; None, said, for one of another version, which must not keep others back."""
+    fields = record if isinstance(record, Mapping) else dict(zip(record[::2], record[1::2], strict=True))
+    try:
+        return Job.from_hash(job_id, dict(fields))
+    except Exception as error:
+        logger.error("job_unreadable", job=job_id, error=type(error).__name__)
+        return None

@@ -11,14 +11,13 @@ from typing import Any
 
 from arq.jobs import serialize_job
 
-from shared import ids, keys, log
+from shared import ids, keys
 from shared.errors import LeaseLost
-from shared.job import HEAD_START_MS, Event, IncompleteReason, Job, JobError, JobSpec, Status, WaitReason
+from shared.job import HEAD_START_MS, IncompleteReason, Job, JobError, JobSpec, WaitReason, readable
 from shared.redis_client import Redis
 from shared.scripts import script
+from shared.states import Event, Status
 from shared.submission import Caps, Outcome, outcome
-
-logger = log.get(__name__)
 
 _USUAL = Caps()
 _TALLY = {
@@ -35,12 +34,14 @@ class Claim:
 
     `strangers` are jobs that a stock arq client enqueued, by id: arq's JSON blob, '' for one that is no JSON.
     `unreadable` are held, too, but their records are of another version: to be left to a worker of that.
+    `anew` says that this worker may have been taken for dead meanwhile: what it held may be lost.
     """
 
     jobs: list[Job]
     now_ms: int
     strangers: dict[str, str]
     unreadable: list[str]
+    anew: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +118,16 @@ class Queue:
 
         Repeated with the same ticket after a lost answer it says again what it gave.
         """
-        now_ms, jobs, strangers = await script("job_claim")(
+        now_ms, jobs, strangers, anew = await script("job_claim")(
             self._redis, {}, {"owner": owner, "ticket": ticket, "wanted": wanted, "suspects": suspects}
         )
-        claimed = {job_id: _readable(job_id, record) for job_id, record in zip(jobs[::2], jobs[1::2], strict=True)}
+        claimed = {job_id: readable(job_id, record) for job_id, record in zip(jobs[::2], jobs[1::2], strict=True)}
         return Claim(
             [job for job in claimed.values() if job],
             now_ms,
             dict(zip(strangers[::2], strangers[1::2], strict=True)),
             [job_id for job_id, job in claimed.items() if job is None],
+            bool(anew),
         )
 
     async def renew(self, owner: str, job_ids: Iterable[str], *, thorough: bool) -> Renewal:
@@ -155,14 +157,20 @@ class Queue:
         )
         return _held(answer, job_id)
 
-    async def release(self, owner: str, job_id: str, wait_reason: WaitReason, *, delay_ms: int = 0) -> Status:
-        """Gives the job back, due in `delay_ms` or at its old place. Raises LeaseLost."""
+    async def release(
+        self, owner: str, job_id: str, wait_reason: WaitReason, *, delay_ms: int = 0, claim: int = 0
+    ) -> Status:
+        """Gives the job back, due in `delay_ms` or at its old place. Raises LeaseLost.
+
+        `claim` is `Job.claims` of the attempt that ends: without it a repeat could hit the same worker's next one.
+        """
         answer = await script("job_release")(
             self._redis,
             {},
             {
                 "id": job_id,
                 "owner": owner,
+                "claim": claim,
                 "delay_ms": delay_ms,
                 "wait_reason": wait_reason,
                 "tally_of": _TALLY.get(wait_reason, ""),
@@ -181,15 +189,6 @@ def _held(answer: str, job_id: str) -> Status:
     if answer == "lost":
         raise LeaseLost(job_id)
     return Status(answer)
-
-
-def _readable(job_id: str, flat: list[str]) -> Job | None:
-    """A record that this version cannot read must not keep others from being run."""
-    try:
-        return Job.from_hash(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
-    except (KeyError, ValueError, TypeError) as error:
-        logger.error("job_unreadable", job=job_id, error=f"{type(error).__name__}: {error}")
-        return None
 
 
 def json_bytes(fields: dict[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager, suppress
@@ -31,8 +32,9 @@ ANSWER_SECONDS = 5.0
 _MOST_CONNECTIONS = 100
 
 _UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
-_PASSING = ("NOREPLICAS", "MISCONF", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "OOM")
-"""What Redis says while it cannot do its work; such an answer says nothing about the command."""
+_PASSING = re.compile(r"(?:^|-)(NOREPLICAS|MISCONF|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|OOM|READONLY)\b")
+"""What Redis says while it cannot do its work; such an answer says nothing about the command. Redis 6.2 puts it into
+the middle of a message when it happened in a script."""
 
 
 class Redis(Protocol):
@@ -85,10 +87,10 @@ async def reachable(seconds: float | None = ANSWER_SECONDS) -> AsyncIterator[Non
     except _UNAVAILABLE as error:  # an OSError is what the time-out raises, too
         raise StoreUnavailable(f"Redis is not available: {type(error).__name__}") from error
     except ResponseError as error:
-        reason = str(error).split(" ", 1)[0]
-        if reason not in _PASSING:
+        passing = _PASSING.search(str(error))
+        if passing is None:
             raise
-        raise StoreUnavailable(f"Redis is not available: {reason}") from error
+        raise StoreUnavailable(f"Redis is not available: {passing[1]}") from error
 
 
 def connect(url: str) -> Redis:

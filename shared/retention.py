@@ -9,7 +9,7 @@ from shared.redis_client import Redis, reachable
 from shared.scripts import script
 
 SWEEP_SECONDS = 60
-_PAGE = 1000
+_SAMPLE, _PAGE = 20, 1000
 
 
 class Janitor:
@@ -19,12 +19,15 @@ class Janitor:
         self._redis = redis
 
     async def sweep(self) -> None:
-        """Goes through each tenant's oldest jobs, and on while many of them are gone."""
+        """Goes through each tenant's oldest jobs, and on while many of them are gone. One process a minute does."""
         async with reachable():
+            if not await self._redis.set(keys.JANITOR, "1", px=(SWEEP_SECONDS - 5) * 1000, nx=True):
+                return
             tenants = await self._redis.smembers(keys.LISTED)
         for tenant in sorted(tenants):
-            while await self._forget(tenant) > _PAGE / 2:
-                pass
+            if await self._forget(tenant, _SAMPLE):
+                while await self._forget(tenant, _PAGE) > _PAGE / 2:
+                    pass
 
-    async def _forget(self, tenant: str) -> int:
-        return int(await script("jobs_forget")(self._redis, {}, {"tenant": tenant, "most": _PAGE}))
+    async def _forget(self, tenant: str, most: int) -> int:
+        return int(await script("jobs_forget")(self._redis, {}, {"tenant": tenant, "most": most}))

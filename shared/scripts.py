@@ -15,8 +15,9 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from shared import keys
-from shared.job import FINISHED, SUSPECT_CRASHES, TRANSITIONS
+from shared.job import SUSPECT_CRASHES
 from shared.redis_client import Redis, reachable
+from shared.states import FINISHED, TRANSITIONS
 
 _FOLDER = Path(__file__).parent / "lua"
 _NAMES = re.compile(r"^-- (USES|KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)

@@ -162,7 +162,7 @@ class Tenant(_Section):
 
     key_digests: list[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]] = []
     """SHA-256 digests of its bearer keys: `printf %s "$KEY" | sha256sum`."""
-    weight: Annotated[float, Field(gt=0)] = 1
+    weight: Annotated[float, Field(ge=0.01, le=100)] = 1
     """Its share of the running jobs beside other tenants: one of weight 2 has twice as many running as one of 1."""
     max_waiting: Count | None = None
     """Jobs it may have waiting; a submit above that is answered 429."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from shared.job import Status
 from shared.pace import Pace
+from shared.states import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from shared import keys
-from shared.job import FINISHED
+from shared.states import FINISHED
 
 _STAY = {keys.AGENTS, keys.WAKE, keys.LISTED}
 _PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING}
@@ -26,12 +26,14 @@ async def leaked_keys(redis: Any) -> list[str]:
         if key in _STAY or key in queues or await redis.ttl(key) != -1:
             continue
         leaks += await _leaks(redis, key, unfinished, tenants)
-    return sorted([*leaks, *await _wrong_counts(redis, unfinished)])
+    return sorted([*leaks, *await _wrong_counts(redis, unfinished), *await _orphans(redis)])
 
 
 async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) -> list[str]:
     """The key itself, or members of it, when they belong to nothing that is still to be done."""
-    if key in _PER_JOB:
+    if key == keys.WORKERS:
+        return [] if await redis.exists(keys.LEASES) else [key]
+    if key in _PER_JOB or key.startswith(keys.HELD):
         return [f"{key}: {member}" for member in await _members(redis, key) if member not in unfinished]
     if key in _PER_TENANT:
         members = await _members(redis, key)
@@ -45,7 +47,19 @@ async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) 
     return [] if any(job_id in key for job_id in unfinished) else [key]
 
 
+async def _orphans(redis: Any) -> list[str]:
+    """Jobs that nobody would miss: their owner is not of the fleet, or does not count them among its own."""
+    workers = await redis.smembers(keys.WORKERS)
+    return [
+        f"{keys.LEASES}: {job_id} of {owner}"
+        for job_id, owner in (await redis.hgetall(keys.LEASES)).items()
+        if owner not in workers or not await redis.sismember(keys.HELD + owner, job_id)
+    ]
+
+
 async def _members(redis: Any, key: str) -> list[str]:
+    if await redis.type(key) == "set":
+        return list(await redis.smembers(key))
     if await redis.type(key) == "hash":
         return [field for field in await redis.hkeys(key) if not field.startswith(":") and field]
     members: list[str] = await redis.zrange(key, 0, -1)

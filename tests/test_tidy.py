@@ -44,6 +44,7 @@ LAYERS = (
             "backoff",
             "log",
             "job",
+            "states",
             "pace",
             "submission",
             "turn",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from shared import keys, log
 from shared.catalogue import AgentEntry, Catalogue
+from shared.errors import StoreUnavailable
 from shared.job import Budget, JobSpec, Priority
 from shared.queue import Queue
 
@@ -35,9 +36,12 @@ class Adoption:
         for job_id, blob in strangers.items():
             try:
                 await self._queue.adopt(job_id, _spec(blob, agents))
-            except NotForUs as why:
+            except StoreUnavailable:
+                raise
+            except Exception as why:  # whatever one entry holds, the others are to be looked at
                 if job_id not in self._left:
-                    logger.warning("stock_job_left_alone", job=job_id, reason=str(why))
+                    reason = str(why) if isinstance(why, NotForUs) else type(why).__name__
+                    logger.warning("stock_job_left_alone", job=job_id, reason=reason)
                 self._left = {job_id} if len(self._left) > 1000 else self._left | {job_id}
 
 

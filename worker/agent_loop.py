@@ -7,8 +7,9 @@ that is started again on the saved transcript goes on where the last one stopped
 import asyncio
 from typing import Protocol
 
-from shared.job import Event, IncompleteReason
+from shared.job import IncompleteReason
 from shared.queue import Conclusion
+from shared.states import Event
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
 from worker.agents.agent import Agent
 from worker.tool_runner import ToolOutcome, refusal

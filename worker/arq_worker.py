@@ -24,12 +24,13 @@ logger = log.get(__name__)
 
 IDLE_SECONDS = 20.0
 """How long an idle worker waits to be woken before it looks by itself."""
+_LOST_ATTEMPT_MS = 1_000
 _OTHER_VERSION_MS = 15_000
 """How long a record that this version cannot read is left to workers of another."""
 _CLAIM_AT_ONCE = 64
 _HEALTH_SECONDS = 60
 _LAST_WRITES_SECONDS = 10.0
-"""How long jobs may take to be given back; with Redis away their leases have to lapse."""
+"""How long jobs may take to be given back; with Redis away they are left to whoever buries this worker."""
 _PROBATION_SECONDS = 30.0
 """How long a suspect must have run here before the next one is taken."""
 
@@ -49,11 +50,15 @@ class JobRunner(Protocol):
     @property
     def draining(self) -> asyncio.Event: ...
     def start(self, job: Job, now_ms: int) -> "asyncio.Task[None]": ...
+    def interrupt(self, job_id: str, why: Interruption) -> None: ...
     def interrupt_all(self, why: Interruption) -> None: ...
 
 
 class LeaseWorker(Worker):
-    """Runs jobs until told to stop. `on_strangers` hears of what a stock client has enqueued."""
+    """Runs jobs until told to stop.
+
+    `on_strangers` hears of what a stock client has enqueued, `on_anew` that this worker may have lost what it held.
+    """
 
     def __init__(
         self,
@@ -63,7 +68,8 @@ class LeaseWorker(Worker):
         executor: JobRunner,
         owner: str,
         slots: int,
-        on_strangers: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
+        on_strangers: Callable[[Mapping[str, str]], Awaitable[None]],
+        on_anew: Callable[[], None],
     ) -> None:
         super().__init__(
             functions=[func(_never, name=keys.JOB_FUNCTION)],
@@ -81,6 +87,7 @@ class LeaseWorker(Worker):
         self._executor = executor
         self._owner = owner
         self._on_strangers = on_strangers
+        self._on_anew = on_anew
         self._slot_freed = asyncio.Event()
         self._taking: asyncio.Task[bool] | None = None
         self._ticket = 1
@@ -122,21 +129,29 @@ class LeaseWorker(Worker):
             suspects=self._room_for_suspects(),
         )
         self._ticket += 1
+        if claim.anew:
+            self._on_anew()
+        later = dict.fromkeys(claim.unreadable, _OTHER_VERSION_MS)
         for job in claim.jobs:
-            self._start(job, claim.now_ms)
-        for job_id in claim.unreadable:
-            await self._queue.release(self._owner, job_id, WaitReason.CAPACITY, delay_ms=_OTHER_VERSION_MS)
-        if claim.strangers and self._on_strangers:
+            if job.id in self._executor.running:  # it was lost, and its attempt here has not ended yet
+                self._executor.interrupt(job.id, Interruption.LEASE_LOST)
+                later[job.id] = _LOST_ATTEMPT_MS
+            else:
+                self._start(job, claim.now_ms)
+        for job_id, delay_ms in later.items():
+            await self._queue.release(self._owner, job_id, WaitReason.CAPACITY, delay_ms=delay_ms)
+        if claim.strangers:
             await self._on_strangers(claim.strangers)
         return bool(claim.jobs or claim.strangers)
 
     def _start(self, job: Job, now_ms: int) -> None:
         task = self._executor.start(job, now_ms)
         self.tasks[job.id] = task
-        task.add_done_callback(lambda _: self._ended(job.id))
+        task.add_done_callback(lambda task: self._ended(job.id, task))
 
-    def _ended(self, job_id: str) -> None:
-        self.tasks.pop(job_id, None)
+    def _ended(self, job_id: str, task: "asyncio.Task[None]") -> None:
+        if self.tasks.get(job_id) is task:
+            del self.tasks[job_id]
         self.jobs_complete += 1
         self._slot_freed.set()
 

@@ -10,10 +10,11 @@ from shared import backoff, clock, log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost, RequestTooLarge
-from shared.job import Event, IncompleteReason, Job, JobError, Status, WaitReason
+from shared.job import IncompleteReason, Job, JobError, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
+from shared.states import Event, Status
 from shared.turn import Transcript
 from worker.agent_loop import run_agent
 from worker.agents.agent import Agent, Retry
@@ -102,8 +103,13 @@ class Executor:
         running = Running(job)
         self.running[job.id] = running
         task = asyncio.create_task(self._run(running, now_ms))
-        task.add_done_callback(lambda _: self.running.pop(job.id, None))
+        task.add_done_callback(lambda _: self._ended(running))
         return task
+
+    def _ended(self, running: Running) -> None:
+        """The same job may be running here anew by now."""
+        if self.running.get(running.job.id) is running:
+            del self.running[running.job.id]
 
     def interrupt(self, job_id: str, why: Interruption) -> None:
         if running := self.running.get(job_id):
@@ -191,7 +197,7 @@ class Executor:
         if isinstance(verdict, Release):
             delay_ms = int(verdict.delay_seconds * 1000)
             status = await until_reachable(
-                lambda: self._queue.release(self._owner, job.id, verdict.reason, delay_ms=delay_ms)
+                lambda: self._queue.release(self._owner, job.id, verdict.reason, delay_ms=delay_ms, claim=job.claims)
             )
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
             logger.info("job_released", reason=verdict.reason, seconds=round(verdict.delay_seconds, 1), status=status)

@@ -9,7 +9,7 @@ this process lives (`shared/lua/fleet_sweep.lua`).
 import asyncio
 import math
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -31,6 +31,7 @@ _IDLE_SECONDS = 5.0
 _RENEW_SECONDS = 30.0
 _THOROUGH_SECONDS = 200.0
 """A third of the backstop that every job has (`shared/lua/job_leases.lua`)."""
+_UNKNOWN_SECONDS = 10.0
 _PULSE_SECONDS = 0.5
 _STOP_SECONDS = 5.0
 
@@ -65,12 +66,14 @@ class LeaseKeeper:
         self._pulse_at = clock.monotonic()
         self._hung = False
         self._spoke = self._renewed = self._looked_through = -math.inf
-        self._unknown: set[str] = set()
+        self._unknown: dict[str, float] = {}
         self._main: asyncio.AbstractEventLoop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work: asyncio.Task[None] | None = None
         self._pulse: asyncio.Task[None] | None = None
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._keep()), daemon=True, name="lease_keeper")
+        self._thread = threading.Thread(target=self._run, daemon=True, name="lease_keeper")
+        self.ended = asyncio.Event()
+        """Set when the thread has ended, however that came: then nobody keeps what this worker holds."""
 
     def start(self) -> None:
         """To be called in the main loop."""
@@ -96,6 +99,12 @@ class LeaseKeeper:
             self._pulse_at = clock.monotonic()
             await asyncio.sleep(_PULSE_SECONDS)
 
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._keep())
+        finally:
+            self._in_main_loop(self.ended.set)
+
     async def _keep(self) -> None:
         self._loop, self._work = asyncio.get_running_loop(), asyncio.current_task()
         redis, contact = connect(self._url), Contact()
@@ -106,7 +115,12 @@ class LeaseKeeper:
         loops: list[Coroutine[None, None, None]] = [
             every(seconds, "lease_keeper", lambda: self._look_after(queue, fleet, contact)),
             self._watch(watch),
-            listen(redis, keys.CONTROL + self._owner, lambda text: self._hear(text, watch), self._look_through_soon),
+            listen(
+                redis,
+                keys.CONTROL + self._owner,
+                on_message=lambda text: self._hear(text, watch),
+                on_connect=lambda: self._missed_something(watch),
+            ),
         ]
         try:
             await asyncio.gather(*loops)
@@ -142,12 +156,12 @@ class LeaseKeeper:
             return
         async with asyncio.timeout(max(0.25, self._lease_ms / 4000)):
             if not await fleet.beat(self._slots):
+                self.look_through_soon()  # taken for dead, or new: what it held may be others' by now
                 await fleet.enlist(self._slots)
-                self._renewed = -math.inf  # taken for dead, or new: what it held may be others' by now
-            self._spoke = now
-            contact.felt()
-            if clock.monotonic() - self._renewed >= _RENEW_SECONDS:
-                await self._renew(queue, held)
+        self._spoke = now
+        contact.felt()
+        if held and clock.monotonic() - self._renewed >= _RENEW_SECONDS:
+            await self._renew(queue, held)
 
     async def _renew(self, queue: Queue, held: Mapping[str, Running]) -> None:
         now = clock.monotonic()
@@ -158,20 +172,26 @@ class LeaseKeeper:
         for job_id in renewal.cancelling:
             self._tell(job_id, held[job_id], Interruption.CANCEL)
         unknown = set(renewal.unknown) - self._running.keys()
-        for job_id in unknown & self._unknown:  # not one that was just being taken: an attempt that broke
-            await queue.release(self._owner, job_id, WaitReason.CAPACITY)
-        self._unknown = unknown
+        self._unknown = {job_id: self._unknown.get(job_id, now) for job_id in unknown}
+        for job_id, since in self._unknown.items():
+            if now - since >= _UNKNOWN_SECONDS:  # not one that is just being taken: an attempt that broke
+                await queue.release(self._owner, job_id, WaitReason.CAPACITY)
         self._renewed = now
         self._looked_through = now if thorough else self._looked_through
 
-    def _look_through_soon(self) -> None:
-        """After a broken connection: a cancel may have been missed."""
+    def look_through_soon(self) -> None:
+        """What this worker holds, or is to cancel, may be other than it knows. From any thread."""
         self._renewed = self._looked_through = -math.inf
+
+    def _missed_something(self, watch: Watch) -> None:
+        """While nobody listened."""
+        self.look_through_soon()
+        watch.call(0)
 
     def _hear(self, text: str, watch: Watch) -> None:
         match text.split(" "):
             case ["cancel", job_id]:
-                self._tell(job_id, self._running.get(job_id), Interruption.CANCEL)
+                self._in_main_loop(lambda: self._cancel(job_id))
             case ["due", milliseconds]:
                 watch.call(int(milliseconds) / 1000)
 
@@ -182,8 +202,19 @@ class LeaseKeeper:
             if running is not None and self._running.get(job_id) is running:
                 running.interrupt(why)
 
-        if self._main is not None and not self._main.is_closed():
-            self._main.call_soon_threadsafe(interrupt)
+        self._in_main_loop(interrupt)
+
+    def _cancel(self, job_id: str) -> None:
+        """A job whose claim is still under way is found by looking through all."""
+        if running := self._running.get(job_id):
+            running.interrupt(Interruption.CANCEL)
+        else:
+            self.look_through_soon()
+
+    def _in_main_loop(self, action: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # it is closed: the process ends
+            if self._main is not None:
+                self._main.call_soon_threadsafe(action)
 
     def _main_loop_hangs(self) -> bool:
         hangs = clock.monotonic() - self._pulse_at > self._longest_block

@@ -64,7 +64,8 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     loops = [asyncio.create_task(loop) for loop in _loops(parts)]
     working = asyncio.create_task(_work(parts))
 
-    await asyncio.wait([asyncio.create_task(stop.wait()), working, serving], return_when=asyncio.FIRST_COMPLETED)
+    told, unkept = asyncio.create_task(stop.wait()), asyncio.create_task(parts.keeper.ended.wait())
+    await asyncio.wait([told, unkept, working, serving], return_when=asyncio.FIRST_COMPLETED)
     asked = stop.is_set()
     logger.info("draining", jobs=len(parts.executor.running), at_most_seconds=settings.worker.drain_seconds)
     working.cancel()

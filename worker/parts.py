@@ -63,6 +63,7 @@ class Parts:
             owner=self.owner,
             slots=settings.worker.max_in_flight,
             on_strangers=Adoption(queue, self.catalogue).take_in,
+            on_anew=self.keeper.look_through_soon,
         )
         self.janitor = Janitor(self.redis)
         self.entries = [agent.entry() for agent in agents.values()]

@@ -11,6 +11,7 @@ from shared.fleet import SILENT_SECONDS, Fleet
 
 LOOK_SECONDS = 1.0
 """The longest anything that is due waits for the watch while jobs are held."""
+_TOO_SOON_SECONDS = 0.5
 _QUIET_SECONDS = 10.0
 """How often all is looked at while no job is held."""
 _BROKEN_SECONDS = 2.0
@@ -31,8 +32,8 @@ class Contact:
 
     @property
     def steady(self) -> bool:
-        """Long enough that a worker of which nothing was heard meanwhile is silent by itself."""
-        return self._last - self._since >= SILENT_SECONDS
+        """Long enough, up to now, that a worker of which nothing was heard meanwhile is silent by itself."""
+        return clock.monotonic() - self._last <= _BROKEN_SECONDS and self._last - self._since >= SILENT_SECONDS
 
 
 class Watch:
@@ -50,17 +51,25 @@ class Watch:
 
     def call(self, seconds: float) -> None:
         """Something is due then, perhaps sooner than known."""
-        self._due = min(self._due, clock.monotonic() + seconds)
-        self._quiet = False
-        self.called.set()
+        at = clock.monotonic() + seconds
+        if at < self._due:
+            self._due = at
+            self.called.set()
 
     async def look(self) -> float:
         """Raises StoreUnavailable."""
         self.called.clear()
-        if (self._mine or await self._fleet.take_watch()) and not await self._nothing_new():
+        if not self._mine:
+            self._mine = await self._fleet.take_watch()
+        if self._mine and not self._too_soon() and not await self._nothing_new():
             await self._sweep()
-        self._contact.felt()
+        else:
+            self._contact.felt()
         return max(0.0, min(LOOK_SECONDS, self._due - clock.monotonic())) if self._mine else LOOK_SECONDS
+
+    def _too_soon(self) -> bool:
+        """It was only told of something that is due later."""
+        return clock.monotonic() < min(self._swept + _TOO_SOON_SECONDS, self._due)
 
     async def _nothing_new(self) -> bool:
         """While no job is held and none is due, only a stock client can have brought something."""
@@ -71,6 +80,7 @@ class Watch:
 
     async def _sweep(self) -> None:
         seen = await self._fleet.sweep(judge=self._contact.steady)
+        self._contact.felt()
         self._mine = seen is not None
         self._swept = clock.monotonic()
         self._due = self._swept + seen.due if seen and seen.due is not None else math.inf

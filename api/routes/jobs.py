@@ -16,7 +16,7 @@ from api.parts import Parts, PartsOf, TenantOf
 from api.problems import Code, FieldError, Problem, invalid
 from shared import clock, ids
 from shared.inspector import JobFilter, Sighting
-from shared.job import Status
+from shared.states import Status
 from shared.tracing import current_traceparent
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])

@@ -5,6 +5,6 @@
 -- RETURNS 1
 
 redis.call('SADD', WORKERS, owner)
-redis.call('PEXPIRE', WORKERS, DAY_MS)
+if redis.call('EXISTS', LEASES) == 0 then redis.call('PEXPIRE', WORKERS, DAY_MS) end
 redis.call('SET', ALIVE .. owner, slots, 'PX', DAY_MS)
 return 1

@@ -18,17 +18,18 @@ if redis.call('GET', WATCH) ~= owner then return {} end
 local held = redis.call('HLEN', LEASES)
 redis.call('SET', WATCH, owner, 'PX', held == 0 and 5 * watch_ms or watch_ms)
 
-local function bury(dead)
-  for _, worker in ipairs(dead) do
-    redis.call('SREM', WORKERS, worker)
-    redis.call('DEL', ALIVE .. worker, CLAIMED .. worker)
+-- Gives back what a dead worker held; it is forgotten when that is done, so that nothing is left with it.
+local function bury(worker)
+  local ids, held_by = redis.call('SMEMBERS', HELD .. worker), HELD .. worker
+  for i = 1, math.min(#ids, MOST_AT_ONCE) do
+    local job = read(ids[i])
+    if job and redis.call('HGET', LEASES, ids[i]) == worker then lapse(job, worker, retention_ms) end
+    redis.call('SREM', held_by, ids[i])
+    if not job then redis.call('HDEL', LEASES, ids[i]) end
   end
-  local held = redis.call('HGETALL', LEASES)
-  for i = 1, #held, 2 do
-    for _, worker in ipairs(dead) do
-      if held[i + 1] == worker then lapse(read(held[i]), worker, retention_ms) end
-    end
-  end
+  if #ids > MOST_AT_ONCE then return end
+  redis.call('SREM', WORKERS, worker)
+  redis.call('DEL', ALIVE .. worker, CLAIMED .. worker)
 end
 
 -- The slots of the living; and who is dead, or was silent for a whole lease.
@@ -43,9 +44,8 @@ local function roll_call()
       slots = slots + redis.call('GET', ALIVE .. worker)
     end
   end
-  redis.call('HSET', PACE, 'slots', slots)
-  redis.call('PEXPIRE', PACE, DAY_MS)
-  redis.call('PEXPIRE', WORKERS, DAY_MS)
+  redis.call('SET', PACE_SLOTS, slots, 'PX', 30000)
+  if held == 0 then redis.call('PEXPIRE', WORKERS, DAY_MS) end
   return dead
 end
 
@@ -53,16 +53,17 @@ end
 local function give_back()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', RETURNING, '-inf', now, 'LIMIT', 0, MOST_AT_ONCE)) do
     redis.call('ZREM', RETURNING, id)
-    put_back(read(id))
+    local job = read(id)
+    if job and job.status == 'queued' then put_back(job) end
   end
 end
 
 -- Jobs whose time to live has passed before they ever started.
 local function expire()
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', EXPIRING, '-inf', now, 'LIMIT', 0, MOST_AT_ONCE)) do
+    redis.call('ZREM', EXPIRING, id)
     local job = read(id)
-    transition(job, 'expire')
-    retire(job, retention_ms)
+    if job and transition(job, 'expire') then retire(job, retention_ms) end
   end
 end
 
@@ -75,11 +76,13 @@ local function first_of(times, see_to)
 end
 
 local dead = roll_call()
-if judge == '1' and #dead > 0 then bury(dead) end
-local returning, expiring = first_of(RETURNING, give_back), first_of(EXPIRING, expire)
-if redis.call('ZRANGEBYSCORE', ARQ_QUEUE, '-inf', now, 'LIMIT', 0, 1)[1] then
-  rank(DEFAULT_TENANT)      -- a stock client tells nobody that it has enqueued something
+if judge == '1' then
+  for _, worker in ipairs(dead) do bury(worker) end
 end
+local first = math.min(first_of(RETURNING, give_back) or math.huge, first_of(EXPIRING, expire) or math.huge)
+-- A stock client tells nobody that it has enqueued something.
+local stock = tonumber(redis.call('ZRANGE', ARQ_QUEUE, 0, 0, 'WITHSCORES')[2] or nil)
+if stock and stock <= now then rank(DEFAULT_TENANT) end
+if stock and stock > now then first = math.min(first, stock) end
 if redis.call('ZCARD', READY) > 0 then wake_one() end
-local first = math.min(returning or math.huge, expiring or math.huge)
 return {first < math.huge and math.max(1, math.ceil(first - now)) or -1, held}

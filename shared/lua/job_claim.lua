@@ -7,13 +7,17 @@
 --   suspects   how many suspects this worker may take: jobs that have seen two workers or more die. They run one at
 --              a time, so that a job that kills its worker does not take the same neighbours down again and again;
 --              one death alone says little, as it makes suspects of all that ran there
--- RETURNS {now, jobs, strangers}
+-- RETURNS {now, jobs, strangers, anew}
 --           jobs = {id, record, id, record, …}; record = flat HGETALL
 --           strangers = {id, blob, id, blob, …}: what a stock arq client enqueued; blob is '' when it is no JSON
+--           anew = 1 when this worker may have been taken for dead before: what it held may be lost
+
+local SUSPECT_PAUSE_MS = 2000
+local MOST_LOOKED_AT = 200
 
 local answered = CLAIMED .. owner
 local free, leftover, looked = tonumber(wanted), tonumber(suspects), 0
-local taken, jobs, strangers = {}, {}, {}
+local taken, jobs, strangers, anew = {}, {}, {}, 0
 
 local function hand_over(id)
   jobs[#jobs + 1] = id
@@ -25,13 +29,16 @@ if before[1] == ticket then
   for i = 2, #before do
     if redis.call('HGET', LEASES, before[i]) == owner then hand_over(before[i]) end
   end
-  return {now, jobs, strangers}
+  return {now, jobs, strangers, 1}
 end
 
 local function take(job)
   lease(job.id, job.queue, owner)
-  redis.call('HSET', job.key, 'claimed_ms', now, 'started_ms', job.started_ms or now)
-  if job.wait_reason then redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms') end
+  redis.call('HSET', job.key, 'claimed_ms', now, 'started_ms', job.started_ms or now, 'claims', (job.claims or 0) + 1)
+  if job.wait_reason then
+    redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms')
+    redis.call('ZREM', RETURNING, job.id)  -- its pause was over before the watch saw it
+  end
   if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
   transition(job, 'claim')
   served(job.tenant)
@@ -57,7 +64,9 @@ local function look_at(id, queue)
     meet_stranger(id, queue)
   elseif FINISHED[job.status] then        -- a stale entry
     redis.call('ZREM', queue, id)
-  elseif job.status ~= 'queued' then      -- its worker has been silent for long: the watch will see to it
+  elseif job.status ~= 'queued' then      -- its worker has been silent for long: the watch is to see to it
+    local holder = redis.call('HGET', LEASES, id)
+    if holder then redis.call('SADD', WORKERS, holder) end
     redis.call('ZADD', queue, 'XX', now + 1000, id)
   elseif tonumber(job.crashes or 0) < SUSPECT_CRASHES then
     take(job)
@@ -65,14 +74,14 @@ local function look_at(id, queue)
     leftover = leftover - 1
     take(job)
   else
-    redis.call('ZADD', queue, 'XX', now + 500, id)
-    redis.call('ZADD', RETURNING, now + 500, id)
-    call_the_watch(now + 500)
+    redis.call('ZADD', queue, 'XX', now + SUSPECT_PAUSE_MS, id)
+    redis.call('ZADD', RETURNING, now + SUSPECT_PAUSE_MS, id)
+    call_the_watch(now + SUSPECT_PAUSE_MS)
   end
 end
 
 local held = redis.call('HLEN', LEASES)
-while free > 0 and looked < 1000 do
+while free > 0 and looked < MOST_LOOKED_AT do
   local tenant = redis.call('ZRANGE', READY, 0, 0)[1]
   if not tenant then break end
   local queue = queue_of(tenant)
@@ -83,10 +92,12 @@ while free > 0 and looked < 1000 do
 end
 
 if taken[1] then
-  if redis.call('SADD', WORKERS, owner) == 1 then  -- it has not spoken yet, and must not die unnoticed
-    redis.call('SET', ALIVE .. owner, free, 'PX', DAY_MS, 'NX')
-    redis.call('PEXPIRE', WORKERS, DAY_MS)
+  if redis.call('PEXPIRE', ALIVE .. owner, DAY_MS) == 0 then  -- it has not spoken yet, or was taken for dead
+    redis.call('SET', ALIVE .. owner, free, 'PX', DAY_MS)
+    anew = 1
   end
+  redis.call('SADD', WORKERS, owner)
+  redis.call('PERSIST', WORKERS)
   redis.call('DEL', answered)
   redis.call('RPUSH', answered, ticket, unpack(taken))
   redis.call('PEXPIRE', answered, DAY_MS)
@@ -97,4 +108,4 @@ if redis.call('ZCARD', READY) > 0 then
 else
   redis.call('DEL', WAKE)
 end
-return {now, jobs, strangers}
+return {now, jobs, strangers, anew}

@@ -1,6 +1,6 @@
 -- job_common: what every job script needs: the time, records, the table of states, the counts, the announcements.
 -- The queue lives on one server (ADR 1), so its keys are constants made from shared/keys.py and not KEYS; the table
--- comes from shared/job.py as NEXT, FINISHED and SUSPECT_CRASHES. What was read once in a call is remembered, since
+-- comes from shared/states.py as NEXT and FINISHED. What was read once in a call is remembered, since
 -- most of what a script costs is calls into Redis.
 -- KEYS
 -- ARGV
@@ -36,10 +36,10 @@ end
 
 -- What the scripts look at of a job's record, false for what is not there; nil for a job there is not.
 local FIELDS = {'status', 'tenant', 'place', 'started_ms', 'claimed_ms', 'busy_ms', 'crashes', 'wait_reason',
-                'expires_ms', 'said', 'idempotency', 'finished_by'}
+                'expires_ms', 'said', 'idempotency', 'finished_by', 'claims'}
 local function read(id)
-  local values = redis.call('HMGET', JOB .. id, unpack(FIELDS))
-  if not values[1] then return nil end
+  local values = redis.pcall('HMGET', JOB .. id, unpack(FIELDS))
+  if values.err or not values[1] then return nil end  -- a stock client may give an id that names another key
   local job = {id = id, key = JOB .. id}
   for i, name in ipairs(FIELDS) do job[name] = values[i] end
   job.queue = queue_of(job.tenant)

@@ -5,7 +5,10 @@
 
 -- The worker does not hold the job any more; the time it did is what a job costs in slots.
 local function unlease(job)
+  local owner = redis.call('HGET', LEASES, job.id)
+  if owner then redis.call('SREM', HELD .. owner, job.id) end
   redis.call('HDEL', LEASES, job.id)
+  if redis.call('EXISTS', LEASES) == 0 then redis.call('PEXPIRE', WORKERS, DAY_MS) end
   redis.call('DEL', ARQ_IN_PROGRESS .. job.id)
   if job.claimed_ms then
     job.busy_ms = (job.busy_ms or 0) + math.max(0, now - job.claimed_ms)

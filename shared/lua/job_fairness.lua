@@ -17,7 +17,8 @@ end
 -- Something is due at this time: sooner perhaps than the worker that has the watch would look by itself.
 local function call_the_watch(at)
   local watch = redis.call('GET', WATCH)
-  if watch then redis.call('PUBLISH', CONTROL .. watch, 'due ' .. string.format('%.0f', math.max(0, at - now))) end
+  local told = watch and redis.call('PUBLISH', CONTROL .. watch, 'due ' .. string.format('%.0f', math.max(0, at - now)))
+  if told == 0 then redis.call('DEL', WATCH) end  -- nobody listens there any more: let another one take it
 end
 
 -- A tenant's weight, how many jobs it may have running (nil: any), and its turns so far.
@@ -50,7 +51,9 @@ local function served(tenant)
   local start = math.max(its.turns, tonumber(redis.call('HGET', TURNS_TAKEN, '') or 0))
   if start > START_ANEW then
     redis.call('DEL', TURNS_TAKEN)
-    start = 0
+    start, terms = 0, {}
+    for _, other in ipairs(redis.call('ZRANGE', READY, 0, -1)) do rank(other) end
+    its = terms_of(tenant)
   end
   its.turns = start + 1 / its.weight
   redis.call('HSET', TURNS_TAKEN, tenant, string.format('%.17g', its.turns), '', string.format('%.17g', start))

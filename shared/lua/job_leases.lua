@@ -11,6 +11,7 @@ local BACKSTOP_MS = 600000
 local function lease(id, queue, owner)
   redis.call('ZADD', queue, 'XX', now + BACKSTOP_MS, id)
   redis.call('HSET', LEASES, id, owner)
+  redis.call('SADD', HELD .. owner, id)
   redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', BACKSTOP_MS)
 end
 

@@ -13,13 +13,12 @@ local function learn_pace(busy_ms)
   mean = tonumber(mean or busy_ms)
   mean = mean + (busy_ms - mean) / math.min(count, MEMORY)
   redis.call('HSET', PACE, 'busy_ms', string.format('%.3f', mean), 'ended', count)
-  if not ended then redis.call('PEXPIRE', PACE, DAY_MS) end  -- from then on whoever sums up the slots does
+  redis.call('PEXPIRE', PACE, DAY_MS)
 end
 
 -- {waiting, running, slots, mean ms that a job keeps a slot or -1 while none has ended, now}
 local function pace()
-  local slots, busy_ms = unpack(redis.call('HMGET', PACE, 'slots', 'busy_ms'))
-  local all = tally('')
+  local slots, busy_ms, all = redis.call('GET', PACE_SLOTS), redis.call('HGET', PACE, 'busy_ms'), tally('')
   return {all.queued, all.running, tonumber(slots or 0), math.ceil(tonumber(busy_ms or -1)), now}
 end
 
@@ -28,8 +27,9 @@ end
 local function ahead_of(id, tenant)
   local own = redis.call('ZRANK', queue_of(tenant), id)
   if not own then return -1 end
-  local others = math.max(0, tally('').queued - tally(tenant).queued)
-  if others == 0 then return own end
+  local others = tally('').queued - tally(tenant).queued
+  if others > 0 then others = others - redis.call('ZCARD', RETURNING) end  -- parked ones are in nobody's way
+  if others <= 0 then return own end
   local rivals = redis.call('ZCARD', READY)
   if redis.call('ZSCORE', READY, tenant) then rivals = rivals - 1 end
   return own + math.min(others, (own + 1) * rivals)

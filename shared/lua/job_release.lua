@@ -2,13 +2,15 @@
 -- A job that is being cancelled ends cancelled instead. Repeated after a lost answer it says 'lost', which it is.
 -- USES job_common job_fairness job_pace job_ending
 -- KEYS
--- ARGV id owner delay_ms wait_reason tally_of retention_ms
+-- ARGV id owner claim delay_ms wait_reason tally_of retention_ms
+--   claim      the number of the claim that it is given back from, so that a repeat cannot hit the next one; 0 for any
 --   delay_ms   0 puts it back to its old place; more parks it for so long
 --   tally_of   a counter of the record to move by one, such as parks or failures, or '' for none
 -- RETURNS the status it has now, or 'lost' when the job is not this worker's
 
 if redis.call('HGET', LEASES, id) ~= owner then return 'lost' end
 local job = read(id)
+if tonumber(claim) > 0 and tonumber(claim) ~= tonumber(job.claims) then return 'lost' end
 if not transition(job, 'release') then return redis.error_reply('a job cannot be released now') end
 if FINISHED[job.status] then
   retire(job, retention_ms)

@@ -8,18 +8,17 @@
 --         does not know of (it may just be learning of them), and those that are to be cancelled
 
 local lost, unknown, cancelling, believed = {}, {}, {}, {}
-local held, is_held = redis.call('HGETALL', LEASES), {}
-for i = 1, #held, 2 do is_held[held[i]] = held[i + 1] == owner end
 for _, id in ipairs(cjson.decode(ids)) do
   believed[id] = true
-  if not is_held[id] then lost[#lost + 1] = id end
-end
-for id, own in pairs(is_held) do
-  if own and not believed[id] then unknown[#unknown + 1] = id end
-  if own and believed[id] and thorough == '1' then
+  if redis.call('HGET', LEASES, id) ~= owner then
+    lost[#lost + 1] = id
+  elseif thorough == '1' then
     local job = read(id)
     lease(id, job.queue, owner)
     if job.status == 'cancelling' then cancelling[#cancelling + 1] = id end
   end
+end
+for _, id in ipairs(redis.call('SMEMBERS', HELD .. owner)) do
+  if not believed[id] then unknown[#unknown + 1] = id end
 end
 return {lost, unknown, cancelling}

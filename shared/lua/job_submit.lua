@@ -37,7 +37,8 @@ if waiting >= tonumber(max_depth) then return full('depth') end
 if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant') end
 if tonumber(max_wait) > 0 then
   local _, running, slots, busy_ms = unpack(pace())
-  if slots > 0 and busy_ms > 0 and (waiting + running - slots) * busy_ms / slots > max_wait * 1000 then
+  local ready = waiting - redis.call('ZCARD', RETURNING)
+  if slots > 0 and busy_ms > 0 and (ready + running - slots) * busy_ms / slots > max_wait * 1000 then
     return full('wait')
   end
 end
@@ -61,10 +62,8 @@ end
 
 local list = TENANT_JOBS .. tenant
 redis.call('ZADD', list, 0, id)
-if own + tally(tenant).running == 0 then  -- its list may have been given a lifetime
-  redis.call('PERSIST', list)
-  redis.call('SADD', LISTED, tenant)
-end
+redis.call('PERSIST', list)  -- it may have been given a lifetime
+redis.call('SADD', LISTED, tenant)
 local given = terms_of(tenant)
 local agreed = given.weight == tonumber(weight) and (given.cap or 0) == tonumber(max_running)
 if not agreed then

@@ -11,9 +11,10 @@ from api.schemas import JobResource
 from local.service_process import LogLine
 from shared import ids, keys
 from shared.catalogue import AgentEntry, Catalogue
-from shared.job import Event, Job, JobSpec, Status
+from shared.job import Job, JobSpec
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
+from shared.states import Event, Status
 from shared.submission import Accepted, Caps
 from tests.shared.queueing import claim
 
@@ -139,7 +140,8 @@ class StandIn:
 
     async def paced(self, *, slots: int, busy_seconds: float) -> None:
         """From now on, as if workers with so many slots had run jobs that took so long."""
-        measured = {"slots": slots, "busy_ms": busy_seconds * 1000, "ended": 10}
+        measured = {"busy_ms": busy_seconds * 1000, "ended": 10}
+        await self._redis.set(keys.PACE_SLOTS, slots, ex=3600)
         await self._redis.hset(keys.PACE, mapping=measured)
         await self._redis.expire(keys.PACE, 3600)
 

@@ -3,8 +3,8 @@
 import httpx2
 import pytest
 
-from shared.job import Event, Status
 from shared.redis_client import Redis
+from shared.states import Event, Status
 from tests.api.talk import WORK, StandIn, job_of, waiting
 
 

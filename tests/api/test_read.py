@@ -5,9 +5,10 @@ import asyncio
 import httpx2
 import pytest
 
-from shared.job import Event, WaitReason
+from shared.job import WaitReason
 from shared.queue import Queue
 from shared.redis_client import Redis
+from shared.states import Event
 from tests.api.talk import WORK, StandIn, job_of, problem, reach
 
 NO_JOB = "job_019a9a60-8a6e-7c3e-a3c6-0f5f5a6f3b1d"

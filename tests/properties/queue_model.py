@@ -7,7 +7,8 @@ makes them true in the store.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from shared.job import FINISHED, HEAD_START_MS, TRANSITIONS, Event, Priority, Status
+from shared.job import HEAD_START_MS, Priority
+from shared.states import FINISHED, TRANSITIONS, Event, Status
 
 
 @dataclass

@@ -14,9 +14,10 @@ from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.inspector import Inspector
-from shared.job import FINISHED, TRANSITIONS, Event, JobSpec, Priority, Schedule, Status, WaitReason
+from shared.job import JobSpec, Priority, Schedule, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import connect
+from shared.states import FINISHED, TRANSITIONS, Event, Status
 from shared.submission import Accepted, Caps, FullBecause, QueueFull
 from shared.turn import ResultRecord
 from tests.key_leaks import leaked_keys

@@ -12,9 +12,10 @@ from redis.asyncio import ConnectionPool
 
 from local.redis_server import RedisServer
 from shared import ids, keys
-from shared.job import Event, IncompleteReason, JobError, JobSpec, Priority, WaitReason
+from shared.job import IncompleteReason, JobError, JobSpec, Priority, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
+from shared.states import Event
 from shared.submission import Caps
 from tests.shared.queueing import claim, die
 from tests.waiting import until
@@ -201,7 +202,7 @@ async def test_nothing_in_redis_is_a_pickle(arq: ArqRedis, redis: Redis, queue: 
 
     seen = set()
     async for key in redis.scan_iter():  # type: ignore[attr-defined]
-        if key.startswith(keys.ALIVE) or await redis.type(key) != "string":  # type: ignore[attr-defined]
+        if key.startswith((keys.ALIVE, keys.PACE)) or await redis.type(key) != "string":  # type: ignore[attr-defined]
             continue
         value = await arq.get(key)
         assert isinstance(value, bytes)

@@ -7,9 +7,10 @@ import pytest
 from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
-from shared.job import Event, Job, JobSpec, WaitReason
+from shared.job import Job, JobSpec, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
+from shared.states import Event
 from shared.submission import Caps
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage

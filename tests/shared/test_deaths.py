@@ -6,10 +6,13 @@ from typing import Any
 import pytest
 
 from shared import keys
-from shared.job import Status, WaitReason
+from shared.errors import LeaseLost
+from shared.job import Schedule, WaitReason
 from shared.queue import Queue
 from shared.redis_client import Redis
+from shared.states import Status
 from tests.shared.queueing import LEASE_MS, claim, claimed, die, fall_silent, fleet, submitted, sweep
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ async def test_a_lost_wake_up_is_made_up_for_by_the_watch(redis: Any, queue: Que
     assert await redis.llen(keys.WAKE) == 1
 
 
-async def test_a_thousand_jobs_of_the_dead_all_come_back(redis: Any, queue: Queue) -> None:
+async def test_many_jobs_of_the_dead_all_come_back(redis: Any, queue: Queue) -> None:
     jobs = {await submitted(queue) for _ in range(700)}
     for number in itertools.count():
         if not await claimed(queue, f"w{number % 3}", 50):
@@ -159,3 +162,89 @@ async def test_a_thousand_jobs_of_the_dead_all_come_back(redis: Any, queue: Queu
 
     assert await redis.hlen(keys.LEASES) == 0
     assert {job for _ in range(14) for job in await claimed(queue, "b", 50)} == jobs
+
+
+async def test_a_worker_that_leaves_with_jobs_is_buried(redis: Any, queue: Queue) -> None:
+    job_id = await submitted(queue)
+    await claimed(queue, "a")
+    await fleet(redis, "a").leave()
+    await sweep(redis)
+
+    assert await claimed(queue, "b") == [job_id]
+
+
+async def test_a_fleet_that_was_away_for_days_is_missed(redis: Any, queue: Queue) -> None:
+    job_id = await submitted(queue)
+    await claimed(queue, "a")
+    await sweep(redis, judge=False)
+    assert await redis.ttl(keys.WORKERS) == -1, "while it holds something it is not forgotten"
+    await redis.delete(keys.ALIVE + "a")  # a day has passed
+    await sweep(redis)
+
+    assert await claimed(queue, "b") == [job_id]
+
+
+async def test_one_missing_record_does_not_keep_the_others(redis: Any, queue: Queue) -> None:
+    jobs = [await submitted(queue) for _ in range(5)]
+    await claimed(queue, "a", 5)
+    gone = await redis.hgetall(keys.job(jobs[2]))
+    await redis.delete(keys.job(jobs[2]))
+    await die(redis, "a")
+
+    assert await claimed(queue, "b", 10) == jobs[:2] + jobs[3:]
+    assert await redis.hlen(keys.LEASES) == 4
+    await redis.hset(keys.job(jobs[2]), mapping=gone | {"status": "queued"})
+    await redis.hincrby(keys.COUNTS, ":running", -1)
+    await redis.hincrby(keys.COUNTS, "default:running", -1)
+    await redis.hincrby(keys.COUNTS, ":queued", 1)
+    await redis.hincrby(keys.COUNTS, "default:queued", 1)
+
+
+async def test_who_claims_after_it_was_buried_is_told_so(redis: Redis, queue: Queue) -> None:
+    for _ in range(2):
+        await submitted(queue)
+    assert (await claim(queue, "a")).anew, "nobody knew it yet"
+    assert not (await claim(queue, "a")).anew
+    await submitted(queue)
+    await die(redis, "a")
+
+    assert (await claim(queue, "a")).anew
+
+
+async def test_a_repeated_release_does_not_hit_the_next_attempt(redis: Redis, queue: Queue) -> None:
+    job_id = await submitted(queue)
+    (first,) = (await claim(queue, "a")).jobs
+    await queue.release("a", job_id, WaitReason.RETRY_BACKOFF, claim=first.claims)
+    (second,) = (await claim(queue, "a")).jobs
+
+    with pytest.raises(LeaseLost):  # the answer to the first was lost
+        await queue.release("a", job_id, WaitReason.RETRY_BACKOFF, claim=first.claims)
+
+    assert (second.claims, second.failures) == (2, 1)
+    assert await redis.hget(keys.LEASES, job_id) == "a"  # type: ignore[attr-defined]
+
+
+async def test_a_watch_that_nobody_listens_for_is_laid_down(redis: Any, queue: Queue) -> None:
+    """It died while nobody held anything, when it need not look for long."""
+    assert await fleet(redis, "dead").take_watch()
+    assert await fleet(redis, "dead").sweep(judge=True) is not None
+    await submitted(queue, schedule=Schedule(delay_ms=100))
+
+    assert await fleet(redis, "b").take_watch()
+
+
+async def test_a_parked_job_that_was_taken_when_due_is_left_alone_by_the_watch(redis: Any, queue: Queue) -> None:
+    job_id = await submitted(queue)
+    await claimed(queue, "a")
+    await queue.release("a", job_id, WaitReason.RATE_LIMIT, delay_ms=1)
+
+    async def taken() -> bool:
+        await redis.zadd(keys.READY, {"default": 0})
+        return await claimed(queue, "b") == [job_id]
+
+    await until(taken)
+    score = await redis.zscore(keys.ARQ_QUEUE, job_id)
+    await sweep(redis)
+
+    assert await redis.zscore(keys.ARQ_QUEUE, job_id) == score
+    assert await redis.zcard(keys.RETURNING) == 0

@@ -5,9 +5,10 @@ from collections import Counter
 import pytest
 
 from shared import keys
-from shared.job import Event, Priority
+from shared.job import Priority
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
+from shared.states import Event
 from shared.submission import Caps
 from tests.shared.queueing import claimed, submitted
 
@@ -128,3 +129,15 @@ async def test_of_many_tenants_each_gets_its_turn_in_one_round(redis: Redis, que
     order = await served_one_by_one(queue, redis, 200)
 
     assert sorted(order) == sorted(names)
+
+
+async def test_after_a_hundred_million_turns_the_turns_go_on(redis: Redis, queue: Queue) -> None:
+    for tenant in ("a", "b"):
+        for _ in range(6):
+            await submitted(queue, tenant)
+    await redis.hset(keys.TURNS_TAKEN, mapping={"a": "100000001", "b": "100000002", "": "100000001"})  # type: ignore[attr-defined]
+    await redis.zadd(keys.READY, {"a": 0.100000001, "b": 0.100000002})  # type: ignore[attr-defined]
+
+    order = await served_one_by_one(queue, redis, 8)
+
+    assert Counter(order[2:]) == {"a": 3, "b": 3}

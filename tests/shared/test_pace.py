@@ -4,10 +4,11 @@ import pytest
 
 from shared import keys
 from shared.inspector import Inspector
-from shared.job import Event, WaitReason
+from shared.job import WaitReason
 from shared.pace import Pace, Place
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
+from shared.states import Event
 from shared.submission import Caps
 from tests.shared.queueing import claimed, fall_silent, fleet, submitted, sweep
 

@@ -2,10 +2,11 @@
 
 from shared import ids, keys
 from shared.checkpoints import Checkpoints
-from shared.job import Priority, Status, WaitReason
-from shared.queue import Conclusion, Event, Queue
+from shared.job import Priority, WaitReason
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.retention import Janitor
+from shared.states import Event, Status
 from shared.submission import Accepted, Caps
 from shared.turn import ModelRecord
 from shared.usage import Usage

@@ -6,9 +6,10 @@ import pytest
 
 from shared import keys
 from shared.inspector import Inspector
-from shared.job import Event, Priority, Schedule, Status, WaitReason
+from shared.job import Priority, Schedule, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
+from shared.states import Event, Status
 from tests.shared.queueing import LEASE_MS, claim, claimed, submitted, sweep
 from tests.waiting import until
 

@@ -3,10 +3,11 @@
 import pytest
 
 from shared import ids, keys
-from shared.job import Event, JobSpec
+from shared.job import JobSpec
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.scratchpad import MAX_NOTES, Scratchpad
+from shared.states import Event
 from shared.submission import Caps
 from tests.shared.queueing import claim
 

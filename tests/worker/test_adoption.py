@@ -11,9 +11,10 @@ from redis.asyncio import ConnectionPool
 from local.redis_server import RedisServer
 from shared import keys
 from shared.catalogue import AgentEntry, Catalogue
-from shared.job import Job, Priority, Status
+from shared.job import Job, Priority
 from shared.queue import Queue
 from shared.redis_client import Redis
+from shared.states import Status
 from tests.shared.queueing import claim, submitted, sweep
 from worker.adoption import Adoption, NotForUs, _spec
 
@@ -89,6 +90,38 @@ async def test_a_pickle_and_a_strangers_function_are_left_alone(
     assert await redis.exists(keys.ARQ_JOB + "pickled", keys.ARQ_JOB + "stock") == 2  # type: ignore[attr-defined]
     await redis.zrem(keys.ARQ_QUEUE, "pickled", "stock")
     await pickling.aclose(close_connection_pool=True)
+
+
+async def test_a_poisonous_entry_does_not_keep_its_neighbours(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
+    await arq.set(keys.ARQ_JOB + "a-poison", '{"f": "run_agent", "k": ' + "9" * 5000 + "}")
+    await arq.zadd(keys.ARQ_QUEUE, {"a-poison": 1})
+    await arq.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="hello", _job_id="b-good")
+
+    assert [job.id for job in await taken_in(redis, queue)] == ["b-good"]
+    await arq.zrem(keys.ARQ_QUEUE, "a-poison")
+    await arq.delete(keys.ARQ_JOB + "a-poison")
+
+
+async def test_an_id_that_names_another_key_stops_nobody(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
+    ours = await submitted(queue)
+    await redis.rpush("sluice:job:odd:turns", "x")  # type: ignore[attr-defined]
+    await arq.enqueue_job("other", _job_id="odd:turns")
+    await arq.zadd(keys.ARQ_QUEUE, {"odd:turns": 1})
+    await sweep(redis)
+
+    assert [job.id for job in (await claim(queue, "a", 5)).jobs] == [ours]
+    await arq.zrem(keys.ARQ_QUEUE, "odd:turns")
+    await redis.delete("sluice:job:odd:turns")
+
+
+async def test_a_deferred_entry_is_known_to_the_watch(redis: Redis, arq: ArqRedis) -> None:
+    await arq.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="later", _defer_by=2)
+
+    due = (await sweep(redis)).due
+
+    assert due is not None
+    assert 0 < due <= 2
+    await arq.zrem(keys.ARQ_QUEUE, *await arq.zrange(keys.ARQ_QUEUE, 0, -1))
 
 
 @pytest.mark.parametrize(

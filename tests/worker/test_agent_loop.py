@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import LeaseLost
-from shared.job import Event, IncompleteReason
+from shared.job import IncompleteReason
 from shared.queue import Conclusion
+from shared.states import Event
 from shared.turn import Block, IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
 from shared.usage import Usage
 from worker.agent_loop import run_agent

@@ -10,9 +10,10 @@ from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.errors import StoreUnavailable
 from shared.gate import Gate
-from shared.job import Job, JobSpec, Status
+from shared.job import Job, JobSpec
 from shared.queue import Queue
 from shared.redis_client import Redis, reachable
+from shared.states import Status
 from shared.submission import Caps
 from tests.shared.queueing import claim
 from worker.attempt import Interruption

@@ -8,9 +8,9 @@ import pytest
 
 from local.redis_server import RedisServer
 from shared import keys
-from shared.job import Status
 from shared.queue import Queue
 from shared.redis_client import Redis
+from shared.states import Status
 from tests.shared.queueing import claimed, submitted, sweep
 from tests.waiting import until
 from worker.attempt import Interruption

@@ -7,9 +7,10 @@ import pytest
 from shared import keys
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
-from shared.job import Job, Schedule, Status, WaitReason
+from shared.job import Job, Schedule, WaitReason
 from shared.queue import Queue
 from shared.redis_client import Redis
+from shared.states import Status
 from shared.turn import ModelRecord
 from shared.usage import Usage
 from tests.shared.queueing import claim, submitted, sweep

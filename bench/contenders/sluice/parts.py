@@ -1,16 +1,17 @@
 """All that this contender knows of the project's insides: how a job is written, and what a worker is made of."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 
 from bench.common import job_log
 from shared import ids
 from shared.errors import LeaseLost
-from shared.job import Event, Job, JobSpec, WaitReason
+from shared.job import Job, JobSpec, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, close, connect, ping, until_reachable
 from shared.retention import SWEEP_SECONDS, Janitor
 from shared.sections import QueueSettings, WorkerSettings
+from shared.states import Event
 from shared.submission import Accepted, Caps
 from worker.arq_worker import LeaseWorker
 from worker.attempt import Interruption
@@ -105,7 +106,15 @@ class Parts:
             retention_ms=_RETENTION_MS,
             longest_block=_WORKER.max_block_seconds,
         )
-        self.worker = LeaseWorker(redis=self.redis, queue=queue, executor=self.executor, owner=owner, slots=slots)
+        self.worker = LeaseWorker(
+            redis=self.redis,
+            queue=queue,
+            executor=self.executor,
+            owner=owner,
+            slots=slots,
+            on_strangers=_leave_alone,
+            on_anew=self.keeper.look_through_soon,
+        )
         self._janitor = Janitor(self.redis)
         self._drain_seconds = 0 if profile == "grace" else _WORKER.drain_seconds
 
@@ -126,6 +135,10 @@ class Parts:
     async def _work(self) -> None:
         await until_reachable(lambda: ping(self.redis))
         await self.worker.async_run()
+
+
+async def _leave_alone(strangers: Mapping[str, str]) -> None:
+    """No stock client is measured here."""
 
 
 async def _body(job: Job) -> Conclusion:
