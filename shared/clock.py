@@ -6,6 +6,8 @@ Nothing else in the code base asks the machine what time it is, so nothing compa
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
 
+DAY_MS = 86_400_000
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

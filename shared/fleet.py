@@ -7,7 +7,7 @@ when it dies another one takes the watch. All methods raise StoreUnavailable whe
 
 from dataclasses import dataclass
 
-from shared import keys
+from shared import clock, keys
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
 
@@ -17,7 +17,6 @@ SILENT_SECONDS = 3.0
 """Silence after which a worker whose connection is closed, too, is dead."""
 WATCH_SECONDS = 2.5
 """How long the watch is kept without a sweep while jobs are held; another worker takes it then."""
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Fleet:
     async def beat(self, slots: int) -> bool:
         """A sign of life. False when this worker is not, or no longer, of the fleet: it has lost what it held."""
         async with reachable():
-            return bool(await self._redis.set(keys.ALIVE + self._owner, str(slots), px=_DAY_MS, xx=True))
+            return bool(await self._redis.set(keys.ALIVE + self._owner, str(slots), px=clock.DAY_MS, xx=True))
 
     async def leave(self) -> None:
         """To be called when nothing is held any more."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from shared import keys
+from shared import clock, keys
 from shared.job import SUSPECT_CRASHES
 from shared.redis_client import Redis, reachable
 from shared.states import FINISHED, TRANSITIONS
@@ -22,8 +22,6 @@ from shared.states import FINISHED, TRANSITIONS
 _FOLDER = Path(__file__).parent / "lua"
 _NAMES = re.compile(r"^-- (USES|KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
-_DAY_MS = 86_400_000
-
 Value = str | int | float
 
 
@@ -79,7 +77,7 @@ def _lua_constants() -> dict[str, str]:
         for status, row in TRANSITIONS.items()
     ]
     return names | {
-        "DAY_MS": str(_DAY_MS),
+        "DAY_MS": str(clock.DAY_MS),
         "SUSPECT_CRASHES": str(SUSPECT_CRASHES),
         "NEXT": "{" + ", ".join(rows) + "}",
         "FINISHED": "{" + ", ".join(f"{status} = true" for status in sorted(FINISHED)) + "}",

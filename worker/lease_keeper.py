@@ -160,12 +160,18 @@ class LeaseKeeper:
                 await fleet.enlist(self._slots)
         self._spoke = now
         contact.felt()
-        if held and clock.monotonic() - self._renewed >= _RENEW_SECONDS:
-            await self._renew(queue, held)
+        if now - self._renewed >= _RENEW_SECONDS:
+            try:
+                await self._renew(queue, held, now)
+            except Exception:
+                self.look_through_soon()
+                raise
 
-    async def _renew(self, queue: Queue, held: Mapping[str, Running]) -> None:
-        now = clock.monotonic()
+    async def _renew(self, queue: Queue, held: Mapping[str, Running], now: float) -> None:
+        """What is said meanwhile to have changed is looked at next time: so the times are set before."""
         thorough = now - self._looked_through >= _THOROUGH_SECONDS
+        self._renewed = now
+        self._looked_through = now if thorough else self._looked_through
         renewal = await queue.renew(self._owner, held, thorough=thorough)
         for job_id in renewal.lost:
             self._tell(job_id, held[job_id], Interruption.LEASE_LOST)
@@ -176,8 +182,6 @@ class LeaseKeeper:
         for job_id, since in self._unknown.items():
             if now - since >= _UNKNOWN_SECONDS:  # not one that is just being taken: an attempt that broke
                 await queue.release(self._owner, job_id, WaitReason.CAPACITY)
-        self._renewed = now
-        self._looked_through = now if thorough else self._looked_through
 
     def look_through_soon(self) -> None:
         """What this worker holds, or is to cancel, may be other than it knows. From any thread."""

@@ -61,10 +61,9 @@ class Watch:
         self.called.clear()
         if not self._mine:
             self._mine = await self._fleet.take_watch()
+            self._contact.felt()
         if self._mine and not self._too_soon() and not await self._nothing_new():
             await self._sweep()
-        else:
-            self._contact.felt()
         return max(0.0, min(LOOK_SECONDS, self._due - clock.monotonic())) if self._mine else LOOK_SECONDS
 
     def _too_soon(self) -> bool:
@@ -76,6 +75,7 @@ class Watch:
         if not self._quiet or clock.monotonic() >= min(self._swept + _QUIET_SECONDS, self._due):
             return False
         before, self._head = self._head, await self._fleet.stock_entry()
+        self._contact.felt()
         return self._head == before
 
     async def _sweep(self) -> None:

@@ -2,7 +2,7 @@
 -- scheduled jobs that are due, jobs that expire, entries of a stock arq client, lost wake-ups.
 -- A killed process is silent, and the system has closed its connections: nobody listens to its channel. Both together
 -- are a death, noticed sooner than by its lease. One that is only stopped, or cut off, keeps its jobs for the lease.
--- USES job_common job_fairness job_pace job_ending job_leases
+-- USES job_common job_waking job_fairness job_pace job_ending job_leases
 -- KEYS
 -- ARGV owner lease_ms silent_ms judge watch_ms retention_ms
 --   silent_ms   silence after which a worker that nobody listens for is dead

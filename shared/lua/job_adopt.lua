@@ -1,6 +1,6 @@
 -- job_adopt: makes a job that a stock arq client has enqueued one of ours, once a worker has understood it.
 -- Safe to repeat.
--- USES job_common job_fairness
+-- USES job_common job_waking job_fairness
 -- KEYS
 -- ARGV id spec head_start_ms
 -- RETURNS 1, or 0 when it was adopted already or is gone

@@ -4,22 +4,10 @@
 -- each claim costs 1/weight, and who was away takes up at the place of the one served last, so that nobody saves up.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines wake_one, call_the_watch, terms_of, rank, served, forget
+-- RETURNS nothing: it defines terms_of, rank, served, forget
 
 local TIE = 1e-9       -- what one turn weighs beside one running job
 local START_ANEW = 1e8 -- turns after which all start anew, long before they would weigh as much as a job
-
--- Leaves one token for one idle worker; more would only wake workers for nothing.
-local function wake_one()
-  if redis.call('LLEN', WAKE) == 0 then redis.call('RPUSH', WAKE, '1') end
-end
-
--- Something is due at this time: sooner perhaps than the worker that has the watch would look by itself.
-local function call_the_watch(at)
-  local watch = redis.call('GET', WATCH)
-  local told = watch and redis.call('PUBLISH', CONTROL .. watch, 'due ' .. string.format('%.0f', math.max(0, at - now)))
-  if told == 0 then redis.call('DEL', WATCH) end  -- nobody listens there any more: let another one take it
-end
 
 -- A tenant's weight, how many jobs it may have running (nil: any), and its turns so far.
 local terms = {}

@@ -1,6 +1,6 @@
 -- job_submit: accepts a job, all of it or nothing: idempotency key, caps, record, queue entry, wake-up.
 -- Safe to repeat with the same id after a lost answer.
--- USES job_common job_fairness job_pace
+-- USES job_common job_waking job_fairness job_pace
 -- KEYS
 -- ARGV id tenant spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms limits idempotency fingerprint
 --   run_at_ms, delay_ms    when it may start at the earliest: at a time, or so long from now; 0 for neither

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from shared import ids, keys
+from shared import clock, ids, keys
 from shared.fleet import Fleet, Look
 from shared.job import JobSpec, Priority, Schedule
 from shared.queue import Claim, Queue
@@ -11,7 +11,6 @@ from shared.submission import Accepted, Caps
 
 LEASE_MS = 60_000
 RETENTION_MS = 60_000
-_DAY_MS = 86_400_000
 _tickets = itertools.count(1)
 
 
@@ -58,7 +57,7 @@ async def fall_silent(redis: Any, *workers: str, seconds: float = 3600) -> None:
     """These workers were last heard of so long ago."""
     for worker in workers:
         await fleet(redis, worker).enlist(10)
-        await redis.pexpire(keys.ALIVE + worker, int(_DAY_MS - seconds * 1000))
+        await redis.pexpire(keys.ALIVE + worker, int(clock.DAY_MS - seconds * 1000))
 
 
 async def die(redis: Any, *workers: str) -> None:
