@@ -1,7 +1,8 @@
 -- fleet_sweep: the worker that has the watch sees to all that time brings about: jobs of dead workers, parked and
 -- scheduled jobs that are due, jobs that expire, entries of a stock arq client, lost wake-ups.
 -- A killed process is silent, and the system has closed its connections: nobody listens to its channel. Both together
--- are a death, noticed sooner than by its lease. One that is only stopped, or cut off, keeps its jobs for the lease.
+-- are a death, noticed sooner than by its lease. One that is stopped, or cut off without its connections being closed,
+-- keeps its jobs for the lease.
 -- USES job_common job_waking job_fairness job_pace job_ending job_leases
 -- KEYS
 -- ARGV owner lease_ms silent_ms judge watch_ms retention_ms
