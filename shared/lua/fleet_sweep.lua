@@ -3,7 +3,7 @@
 -- A killed process is silent, and the system has closed its connections: nobody listens to its channel. Both together
 -- are a death, noticed sooner than by its lease. One that is stopped, or cut off without its connections being closed,
 -- keeps its jobs for the lease.
--- USES job_common job_waking job_fairness job_pace job_ending job_leases
+-- USES job_common job_states job_waking job_fairness job_pace job_ending job_leases
 -- KEYS
 -- ARGV owner lease_ms silent_ms judge watch_ms retention_ms
 --   silent_ms   silence after which a worker that nobody listens for is dead
@@ -45,7 +45,8 @@ local function roll_call()
       slots = slots + redis.call('GET', ALIVE .. worker)
     end
   end
-  redis.call('SET', PACE_SLOTS, slots, 'PX', 30000)
+  redis.call('HSET', PACE, 'slots', slots, 'summed_ms', now)
+  redis.call('PEXPIRE', PACE, DAY_MS)
   if held == 0 then redis.call('PEXPIRE', WORKERS, DAY_MS) end
   return dead
 end

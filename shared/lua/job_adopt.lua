@@ -13,6 +13,5 @@ redis.call('HSET', job, 'spec', spec, 'tenant', DEFAULT_TENANT, 'status', 'queue
 redis.call('PERSIST', ARQ_JOB .. id)  -- arq lets it vanish after a day; an accepted job does not
 redis.call('ZADD', queue, now - head_start_ms, id)
 count(DEFAULT_TENANT, 'queued', 1)
-redis.call('PUBLISH', CHANGES, id .. ' 1 queued')
 rank(DEFAULT_TENANT)
 return 1

@@ -1,6 +1,6 @@
 -- job_checkpoint: appends one record to a job's journal and adds what it cost, if the job is still this worker's.
 -- Safe to repeat after a lost answer: a record that is there already is not appended again.
--- USES job_common
+-- USES job_common job_states
 -- KEYS
 -- ARGV id owner index record counters served said
 --   index      how many records the worker believes are there

@@ -9,21 +9,27 @@
 local TIE = 1e-9       -- what one turn weighs beside one running job
 local START_ANEW = 1e8 -- turns after which all start anew, long before they would weigh as much as a job
 
--- A tenant's weight, how many jobs it may have running (nil: any), and its turns so far.
+-- A tenant's weight, and how many jobs it may have running (nil: any).
 local terms = {}
 local function terms_of(tenant)
   if not terms[tenant] then
     local weight, cap = unpack(redis.call('HMGET', TENANTS, tenant .. ':weight', tenant .. ':max_running'))
-    local turns = redis.call('HGET', TURNS_TAKEN, tenant)
-    terms[tenant] = {weight = tonumber(weight or 1), cap = tonumber(cap or nil), turns = tonumber(turns or 0)}
+    terms[tenant] = {weight = tonumber(weight or 1), cap = tonumber(cap or nil)}
   end
   return terms[tenant]
+end
+
+-- The same, with its turns so far.
+local function standing_of(tenant)
+  local its = terms_of(tenant)
+  its.turns = its.turns or tonumber(redis.call('HGET', TURNS_TAKEN, tenant) or 0)
+  return its
 end
 
 -- To be called whenever a tenant's due jobs, running jobs or terms have changed; `due` when one is known to be due.
 -- A tenant that becomes ready wakes a worker; for one that was ready already somebody has been woken, or all are busy.
 local function rank(tenant, due)
-  local its, running = terms_of(tenant), tally(tenant).running
+  local its, running = standing_of(tenant), tally(tenant).running
   if (its.cap and running >= its.cap)
       or not (due or redis.call('ZRANGEBYSCORE', queue_of(tenant), '-inf', now, 'LIMIT', 0, 1)[1]) then
     redis.call('ZREM', READY, tenant)
@@ -35,13 +41,13 @@ end
 
 -- A job of this tenant has been taken.
 local function served(tenant)
-  local its = terms_of(tenant)
+  local its = standing_of(tenant)
   local start = math.max(its.turns, tonumber(redis.call('HGET', TURNS_TAKEN, '') or 0))
   if start > START_ANEW then
     redis.call('DEL', TURNS_TAKEN)
     start, terms = 0, {}
     for _, other in ipairs(redis.call('ZRANGE', READY, 0, -1)) do rank(other) end
-    its = terms_of(tenant)
+    its = standing_of(tenant)
   end
   its.turns = start + 1 / its.weight
   redis.call('HSET', TURNS_TAKEN, tenant, string.format('%.17g', its.turns), '', string.format('%.17g', start))

@@ -6,6 +6,7 @@
 -- RETURNS nothing: it defines learn_pace, pace, ahead_of
 
 local MEMORY = 10
+local STALE_MS = 30000
 
 local function learn_pace(busy_ms)
   local ended, mean = unpack(redis.call('HMGET', PACE, 'ended', 'busy_ms'))
@@ -18,7 +19,9 @@ end
 
 -- {waiting, running, slots, mean ms that a job keeps a slot or -1 while none has ended, now}
 local function pace()
-  local slots, busy_ms, all = redis.call('GET', PACE_SLOTS), redis.call('HGET', PACE, 'busy_ms'), tally('')
+  local slots, summed_ms, busy_ms = unpack(redis.call('HMGET', PACE, 'slots', 'summed_ms', 'busy_ms'))
+  if not summed_ms or now - summed_ms > STALE_MS then slots = 0 end  -- nobody has looked for long: nobody is there
+  local all = tally('')
   return {all.queued, all.running, tonumber(slots or 0), math.ceil(tonumber(busy_ms or -1)), now}
 end
 

@@ -1,5 +1,5 @@
 -- job_read: a job, and where it stands in the queue while it waits.
--- USES job_common job_waking job_fairness job_pace
+-- USES job_common job_states job_waking job_fairness job_pace
 -- KEYS
 -- ARGV id
 -- RETURNS {record, ahead or -1, the tenant's running, its max running or 0, pace…}   record = flat HGETALL, empty for

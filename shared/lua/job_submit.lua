@@ -61,9 +61,11 @@ if expires > 0 then
 end
 
 local list = TENANT_JOBS .. tenant
+if redis.call('PTTL', list) ~= -1 then  -- it is new, or was given a lifetime
+  redis.call('PERSIST', list)
+  redis.call('SADD', LISTED, tenant)
+end
 redis.call('ZADD', list, 0, id)
-redis.call('PERSIST', list)  -- it may have been given a lifetime
-redis.call('SADD', LISTED, tenant)
 local given = terms_of(tenant)
 local agreed = given.weight == tonumber(weight) and (given.cap or 0) == tonumber(max_running)
 if not agreed then
@@ -74,7 +76,6 @@ if not agreed then
 end
 
 count(tenant, 'queued', 1)
-redis.call('PUBLISH', CHANGES, id .. ' 1 queued')
 if due > now then
   redis.call('ZADD', queue, due, id)
   redis.call('ZADD', RETURNING, due, id)

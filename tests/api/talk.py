@@ -140,8 +140,8 @@ class StandIn:
 
     async def paced(self, *, slots: int, busy_seconds: float) -> None:
         """From now on, as if workers with so many slots had run jobs that took so long."""
-        measured = {"busy_ms": busy_seconds * 1000, "ended": 10}
-        await self._redis.set(keys.PACE_SLOTS, slots, ex=3600)
+        now_ms = (await self._redis.time())[0] * 1000
+        measured = {"busy_ms": busy_seconds * 1000, "ended": 10, "slots": slots, "summed_ms": now_ms}
         await self._redis.hset(keys.PACE, mapping=measured)
         await self._redis.expire(keys.PACE, 3600)
 
