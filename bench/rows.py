@@ -77,4 +77,5 @@ def read(paths: Iterable[Path]) -> tuple[Run, list[Row]]:
     small = any(run.small for run in runs)
     last = runs[-1]
     load = max(run.load for run in runs)
-    return Run(last.day, last.machine, load, last.repeats, small, versions, absent), rows
+    repeats = len({row.repeat for row in rows})  # one that was interrupted has fewer than it set out for
+    return Run(last.day, last.machine, load, repeats, small, versions, absent), rows
