@@ -25,6 +25,7 @@ logger = log.get(__name__)
 IDLE_SECONDS = 20.0
 """How long an idle worker waits to be woken before it looks by itself."""
 _LOST_ATTEMPT_MS = 1_000
+"""How long a job is put off whose lost attempt has not ended here yet."""
 _OTHER_VERSION_MS = 15_000
 """How long a record that this version cannot read is left to workers of another."""
 _CLAIM_AT_ONCE = 64

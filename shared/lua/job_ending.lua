@@ -29,10 +29,9 @@ local function retire(job, retention_ms)
   if job.said and job.status == 'cancelled' then redis.call('HSETNX', job.key, 'output', job.said) end
   if job.started_ms then learn_pace(tonumber(job.busy_ms or 0)) end
 
-  local created_ms = tonumber(redis.call('HGET', job.key, 'created_ms'))
   redis.call('DEL', ARQ_JOB .. job.id, ARQ_RETRY .. job.id)
   redis.call('SET', ARQ_RESULT .. job.id, cjson.encode({
-    t = 1, f = JOB_FUNCTION, a = {job.id}, k = {}, et = created_ms, s = job.status == 'succeeded', r = job.status,
+    t = 1, f = JOB_FUNCTION, a = {job.id}, k = {}, et = tonumber(job.created_ms), s = job.status == 'succeeded', r = job.status,
     st = tonumber(job.started_ms or now), ft = now, q = job.queue, id = job.id,
   }), 'PX', retention_ms)
   redis.call('PEXPIRE', job.key, retention_ms)

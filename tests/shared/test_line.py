@@ -29,6 +29,16 @@ async def echo(client: Redis, text: str) -> str:
         return str(await client.eval(ECHO, 0, text))
 
 
+async def until_it_answers(client: Redis) -> None:
+    async def back() -> bool:
+        try:
+            return await echo(client, "after") == "after"
+        except StoreUnavailable:
+            return False
+
+    await until(back)
+
+
 async def connections(redis: Redis) -> int:
     return int((await redis.info("clients"))["connected_clients"])  # type: ignore[attr-defined]
 
@@ -70,14 +80,7 @@ async def test_a_server_that_was_restarted_is_found_again(redis_server: RedisSer
         answers = await asyncio.gather(*(echo(client, "away") for _ in range(20)), return_exceptions=True)
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
         server.start()
-
-        async def back() -> bool:
-            try:
-                return await echo(client, "after") == "after"
-            except StoreUnavailable:
-                return False
-
-        await until(back)
+        await until_it_answers(client)
         await close(client)
 
 
@@ -101,14 +104,7 @@ async def test_a_silent_connection_is_given_up_by_all_at_once(redis_server: Redi
         assert all(isinstance(answer, StoreUnavailable) for answer in answers)
         assert loop.time() - started < 15
         link.speak()
-
-        async def back() -> bool:
-            try:
-                return await echo(client, "after") == "after"
-            except StoreUnavailable:
-                return False
-
-        await until(back)
+        await until_it_answers(client)
         await close(client)
 
 
