@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from arq.jobs import serialize_job
+from pydantic_core import to_json
 
 from shared import ids, keys
 from shared.errors import LeaseLost
@@ -193,4 +194,4 @@ def _held(answer: str, job_id: str) -> Status:
 
 def json_bytes(fields: dict[str, Any]) -> bytes:
     """arq's serializer here, in place of its pickle."""
-    return json.dumps(fields, separators=(",", ":")).encode()
+    return to_json(fields)

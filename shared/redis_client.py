@@ -32,7 +32,9 @@ ANSWER_SECONDS = 5.0
 _MOST_CONNECTIONS = 100
 
 _UNAVAILABLE = (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError)
-_PASSING = re.compile(r"(?:^|-)(NOREPLICAS|MISCONF|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|OOM|READONLY)\b")
+_PASSING = re.compile(
+    r"(?:^|-)(NOREPLICAS|MISCONF|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|OOM|READONLY|LOADING)\b"
+)
 """What Redis says while it cannot do its work; such an answer says nothing about the command. Redis 6.2 puts it into
 the middle of a message when it happened in a script."""
 

@@ -34,6 +34,7 @@ class Script:
         self.name = name
         self.keys = tuple(declared["KEYS"])
         self.args = tuple(declared["ARGV"])
+        self._names = set(self.keys), set(self.args)
         lines = [f"local {key} = KEYS[{i}]" for i, key in enumerate(self.keys, 1)]
         lines += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(self.args, 1)]
         code = "\n".join([*map(_read, declared.get("USES", [])), body])
@@ -43,9 +44,9 @@ class Script:
     async def __call__(self, redis: Redis, keys: Mapping[str, str], args: Mapping[str, Value] | None = None) -> Any:
         """Runs the script. Keyword names must be exactly those of its header."""
         values = args or {}
-        if keys.keys() != set(self.keys) or values.keys() != set(self.args):
+        if keys.keys() != self._names[0] or values.keys() != self._names[1]:
             raise TypeError(f"{self.name} takes KEYS {self.keys} and ARGV {self.args}")
-        ordered: list[Value] = [*(keys[key] for key in self.keys), *(values[arg] for arg in self.args)]
+        ordered = [*map(keys.__getitem__, self.keys), *map(values.__getitem__, self.args)]
         async with reachable():
             try:
                 return await redis.evalsha(self.sha, len(self.keys), *ordered)

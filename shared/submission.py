@@ -20,10 +20,7 @@ class Caps:
     weight: float = 1
 
     def as_text(self) -> str:
-        return " ".join(
-            f"{number:g}" if isinstance(number, float) else str(number)
-            for number in (self.max_depth, self.max_wait_seconds, self.max_waiting, self.max_running, self.weight)
-        )
+        return f"{self.max_depth} {self.max_wait_seconds:g} {self.max_waiting} {self.max_running} {self.weight:g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ LAYERS = (
 OWNERS = {
     "anthropic": {"worker/provider_anthropic.py"},
     "arq": {"shared/queue.py", "worker/arq_worker.py"},
+    "hiredis": {"shared/line.py"},
     "genai_prices": {"worker/pricing.py"},
     "redis": {"shared/redis_client.py", "shared/scripts.py", "shared/sentinel.py", "shared/line.py"},
     "tenacity": {"worker/model_call.py"},

@@ -15,20 +15,30 @@ end
 
 local tallies = {}
 
--- How many jobs of a tenant ('' for all tenants together) are queued, and running.
+-- How many jobs of a tenant ('' for all tenants together) are queued, running, and waiting for a person.
 local function tally(tenant)
   if not tallies[tenant] then
-    local found = redis.call('HMGET', COUNTS, ':queued', ':running', tenant .. ':queued', tenant .. ':running')
-    tallies[''] = tallies[''] or {queued = tonumber(found[1] or 0), running = tonumber(found[2] or 0)}
-    tallies[tenant] = tallies[tenant] or {queued = tonumber(found[3] or 0), running = tonumber(found[4] or 0)}
+    local found = redis.call('HMGET', COUNTS, ':queued', ':running', ':requires_action',
+                             tenant .. ':queued', tenant .. ':running', tenant .. ':requires_action')
+    for i = 1, 6 do found[i] = tonumber(found[i] or 0) end
+    tallies[''] = tallies[''] or {queued = found[1], running = found[2], requires_action = found[3]}
+    tallies[tenant] = tallies[tenant] or {queued = found[4], running = found[5], requires_action = found[6]}
   end
   return tallies[tenant]
 end
 
 local function count(tenant, group, by)
+  local changed, gone = {}, {}
   for _, whose in ipairs({tenant, ''}) do
-    local left = redis.call('HINCRBY', COUNTS, whose .. ':' .. group, by)
-    if left == 0 then redis.call('HDEL', COUNTS, whose .. ':' .. group) end
-    if tallies[whose] then tallies[whose][group] = left end
+    local its = tally(whose)
+    its[group] = its[group] + by
+    if its[group] == 0 then
+      gone[#gone + 1] = whose .. ':' .. group
+    else
+      changed[#changed + 1] = whose .. ':' .. group
+      changed[#changed + 1] = its[group]
+    end
   end
+  if changed[1] then redis.call('HSET', COUNTS, unpack(changed)) end
+  if gone[1] then redis.call('HDEL', COUNTS, unpack(gone)) end
 end

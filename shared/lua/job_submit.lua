@@ -15,13 +15,13 @@
 
 local job, queue = JOB .. id, queue_of(tenant)
 
-local function accepted(next_ms, expires_ms)
-  return {'accepted', id, redis.call('HGET', job, 'status'), ahead_of(id, tenant), next_ms, expires_ms, unpack(pace())}
+local function accepted(status, next_ms, expires_ms)
+  return {'accepted', id, status, ahead_of(id, tenant), next_ms, expires_ms, unpack(pace())}
 end
 
 if redis.call('EXISTS', job) == 1 then
-  local next_ms, expires_ms = unpack(redis.call('HMGET', job, 'next_attempt_ms', 'expires_ms'))
-  return accepted(tonumber(next_ms or 0), tonumber(expires_ms or 0))
+  local status, next_ms, expires_ms = unpack(redis.call('HMGET', job, 'status', 'next_attempt_ms', 'expires_ms'))
+  return accepted(status, tonumber(next_ms or 0), tonumber(expires_ms or 0))
 end
 
 if idempotency ~= '' then
@@ -86,4 +86,4 @@ else
 end
 -- One more job of a tenant that was ready before changes nothing for it.
 if not agreed or (due <= now and not redis.call('ZSCORE', READY, tenant)) then rank(tenant, due <= now) end
-return accepted(due > now and due or 0, expires)
+return accepted('queued', due > now and due or 0, expires)
