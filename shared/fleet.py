@@ -5,6 +5,7 @@ has the watch and sees to all that time brings about (`shared/lua/fleet_sweep.lu
 when it dies another one takes the watch. All methods raise StoreUnavailable when Redis is away.
 """
 
+import math
 from dataclasses import dataclass
 
 from shared import clock, keys
@@ -17,6 +18,8 @@ SILENT_SECONDS = 3.0
 """Silence after which a worker whose connection is closed, too, is dead."""
 WATCH_SECONDS = 2.5
 """How long the watch is kept without a sweep while jobs are held; another worker takes it then."""
+_STEP_SECONDS = 2.0
+"""A sweep that comes so much later by Redis' clock than by our own: that clock was set, or the sweep was held up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class Fleet:
         self._owner = owner
         self._lease_ms = lease_ms
         self._retention_ms = retention_ms
+        self._ahead: float | None = None
+        """Of our own clock, Redis' one was so many seconds ahead at the last sweep."""
+        self._doubts_until = -math.inf
 
     async def enlist(self, slots: int) -> None:
         """Joins, or comes back after having been taken for dead."""
@@ -58,8 +64,9 @@ class Fleet:
         """Sees to what is due; None when another worker has the watch.
 
         `judge` says that this worker has been in touch with Redis for longer than SILENT_SECONDS without a break: only
-        then it may take others' silence for their death.
+        then it may take others' silence for their death, and not when Redis' clock was set meanwhile.
         """
+        latest = math.inf if self._ahead is None else clock.monotonic() + self._ahead + _STEP_SECONDS
         answer = await script("fleet_sweep")(
             self._redis,
             {},
@@ -67,14 +74,17 @@ class Fleet:
                 "owner": self._owner,
                 "lease_ms": self._lease_ms,
                 "silent_ms": int(SILENT_SECONDS * 1000),
-                "judge": int(judge),
+                "judge_by_ms": latest * 1000 if judge and clock.monotonic() >= self._doubts_until else 0,
                 "watch_ms": int(WATCH_SECONDS * 1000),
                 "retention_ms": self._retention_ms,
             },
         )
         if not answer:
             return None
-        due, held = answer
+        now_ms, due, held = answer
+        if now_ms > latest * 1000:  # until all have spoken after it
+            self._doubts_until = clock.monotonic() + SILENT_SECONDS
+        self._ahead = now_ms / 1000 - clock.monotonic()
         return Look(None if due < 0 else due / 1000, held)
 
     async def stock_entry(self) -> tuple[str, float] | None:

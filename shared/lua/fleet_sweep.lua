@@ -5,12 +5,13 @@
 -- keeps its jobs for the lease.
 -- USES job_common job_states job_waking job_fairness job_pace job_ending job_leases
 -- KEYS
--- ARGV owner lease_ms silent_ms judge watch_ms retention_ms
+-- ARGV owner lease_ms silent_ms judge_by_ms watch_ms retention_ms
 --   silent_ms   silence after which a worker that nobody listens for is dead
---   judge       1 when this worker has itself been in touch for longer than that: only then others' silence means
---               anything, and not that Redis was away
+--   judge_by_ms until when, by Redis' clock, others' silence means anything to this worker; 0 for not at all. It must
+--               itself have been in touch for longer than that, else Redis was away; and when it is later here than it
+--               can be, the clock was set, and all look silent
 --   watch_ms    how long it keeps the watch without another sweep, five times as long while no job is held
--- RETURNS {ms until something is due or -1 for nothing, how many jobs are held}, or {} when another has the watch
+-- RETURNS {now, ms until something is due or -1 for nothing, how many jobs are held}, or {} when another has the watch
 
 local MOST_AT_ONCE = 500    -- how much one sweep does; the next one goes on
 local COUNTED_MS = 15000    -- whose slots count: an idle worker gives a sign of life every few seconds
@@ -78,7 +79,7 @@ local function first_of(times, see_to)
 end
 
 local dead = roll_call()
-if judge == '1' then
+if now <= tonumber(judge_by_ms) then
   for _, worker in ipairs(dead) do bury(worker) end
 end
 local first = math.min(first_of(RETURNING, give_back) or math.huge, first_of(EXPIRING, expire) or math.huge)
@@ -87,4 +88,4 @@ local stock = tonumber(redis.call('ZRANGE', ARQ_QUEUE, 0, 0, 'WITHSCORES')[2] or
 if stock and stock <= now then rank(DEFAULT_TENANT) end
 if stock and stock > now then first = math.min(first, stock) end
 if redis.call('ZCARD', READY) > 0 then wake_one() end
-return {first < math.huge and math.max(1, math.ceil(first - now)) or -1, held}
+return {now, first < math.huge and math.max(1, math.ceil(first - now)) or -1, held}

@@ -14,14 +14,17 @@
 
 local SUSPECT_PAUSE_MS = 2000
 local MOST_LOOKED_AT = 200
+local MOST_BYTES = 4e6  -- of records in one answer, which Redis builds while all others wait
 
 local answered = CLAIMED .. owner
 local free, leftover, looked = tonumber(wanted), tonumber(suspects), 0
-local taken, jobs, strangers, anew = {}, {}, {}, 0
+local taken, jobs, strangers, anew, bytes = {}, {}, {}, 0, 0
 
 local function hand_over(id)
   jobs[#jobs + 1] = id
-  jobs[#jobs + 1] = redis.call('HGETALL', JOB .. id)
+  local record = redis.call('HGETALL', JOB .. id)
+  for i = 2, #record, 2 do bytes = bytes + #record[i] end
+  jobs[#jobs + 1] = record
 end
 
 local before = redis.call('LRANGE', answered, 0, -1)
@@ -81,7 +84,7 @@ local function look_at(id, queue)
 end
 
 local held = redis.call('HLEN', LEASES)
-while free > 0 and looked < MOST_LOOKED_AT do
+while free > 0 and looked < MOST_LOOKED_AT and bytes < MOST_BYTES do
   local tenant = redis.call('ZRANGE', READY, 0, 0)[1]
   if not tenant then break end
   local queue = queue_of(tenant)

@@ -9,6 +9,7 @@ from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
 from shared import keys
 from shared.redis_client import Redis
+from shared.sections import QueueSettings
 from tests.prompts import conversation, scripted
 from tests.stack import Stack, stack
 from tests.waiting import until
@@ -47,6 +48,20 @@ async def test_kill_in_the_middle_of_turn_3_of_5_buys_no_finished_turn_again(
         assert job["usage"]["model_calls"] == 5
         assert job["usage"]["tool_calls"] == 4
         assert await redis.hget(keys.job(job_id), "crashes") == "1"
+
+
+async def test_as_shipped_a_killed_worker_is_missed_sooner_than_its_lease(
+    redis: Redis, redis_server: RedisServer, provider: ProviderProcess
+) -> None:
+    with stack(redis_server.url, provider.url, workers=1) as running:
+        prompt = scripted(turns=2, tool="clock", latency=6)
+        running.submit("researcher", prompt)
+        await in_turn(provider, prompt, 1)
+        running.add_worker()
+
+        running.workers[0].signal(signal.SIGKILL)
+
+        await until(lambda: len(conversation(provider.calls(), prompt)) == 2, seconds=QueueSettings().lease_seconds)
 
 
 async def test_many_jobs_survive_the_death_of_their_worker(

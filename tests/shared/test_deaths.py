@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared import keys
+from shared import clock, keys
 from shared.errors import LeaseLost
 from shared.job import Schedule, WaitReason
 from shared.queue import Queue
@@ -248,3 +248,24 @@ async def test_a_parked_job_that_was_taken_when_due_is_left_alone_by_the_watch(r
 
     assert await redis.zscore(keys.ARQ_QUEUE, job_id) == score
     assert await redis.zcard(keys.RETURNING) == 0
+
+
+async def test_a_clock_that_is_set_forward_kills_nobody(
+    redis: Any, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen from here: our own clock goes back instead of that of Redis' host forward."""
+    job_id = await submitted(queue)
+    await claimed(queue, "a")
+    await redis.set(keys.WATCH, "b", px=60_000)
+    watching, began = fleet(redis, "b"), clock.monotonic()
+    assert await watching.sweep(judge=True) is not None
+    await fall_silent(redis, "a")
+
+    for seconds in (-3600, -3598):
+        monkeypatch.setattr(clock, "monotonic", lambda now=began + seconds: now)
+        assert await watching.sweep(judge=True) is not None
+        assert await redis.hget(keys.LEASES, job_id) == "a"
+
+    monkeypatch.setattr(clock, "monotonic", lambda: began - 3590)
+    await watching.sweep(judge=True)
+    assert await claimed(queue, "b") == [job_id], "its silence went on"

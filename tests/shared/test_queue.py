@@ -1,6 +1,8 @@
 """The queue's order and its leases: what comes back goes to its old place, and an outage is no death."""
 
-from shared import ids, keys
+import pytest
+
+from shared import ids, keys, retention
 from shared.checkpoints import Checkpoints
 from shared.job import Priority, WaitReason
 from shared.queue import Conclusion, Queue
@@ -127,6 +129,31 @@ async def test_the_list_of_a_tenant_does_not_outgrow_its_jobs(redis: Redis) -> N
     await Janitor(redis).sweep()
 
     assert await redis.zrange(keys.tenant_jobs("default"), 0, -1) == [kept]
+
+
+async def test_ids_behind_jobs_that_live_long_are_removed_too(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "_PAGE", 2)
+    queue, janitor = queue_of(redis), Janitor(redis)
+    kept = [await submitted(queue) for _ in range(5)]
+    gone = [await submitted(queue) for _ in range(5)]
+    for job_id in gone:
+        await queue.cancel(job_id)
+        await redis.delete(keys.job(job_id))  # its retention is over
+
+    for _ in range(6):
+        await redis.delete(keys.JANITOR)  # a minute later
+        await janitor.sweep()
+
+    assert await redis.zrange(keys.tenant_jobs("default"), 0, -1) == kept
+
+
+async def test_one_answer_does_not_carry_more_than_a_few_megabytes(redis: Redis) -> None:
+    queue = queue_of(redis)
+    for _ in range(8):
+        await queue.submit(ids.new_job_id(), spec(input="x" * 1_000_000))
+
+    assert len(await claimed(queue, "a", 8)) == 4
+    assert len(await claimed(queue, "a", 8)) == 4
 
 
 async def test_of_a_tenant_whose_last_job_is_removed_nothing_is_left(redis: Redis) -> None:
