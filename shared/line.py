@@ -67,6 +67,7 @@ class Line:
         """All who come meanwhile wait for the same attempt, and not each for one more time-out."""
         if self._dialling is None or self._dialling.done():
             self._dialling = asyncio.create_task(self._dial())
+            self._dialling.add_done_callback(_heard)
         return await asyncio.shield(self._dialling)
 
     async def _dial(self) -> "_Talk":
@@ -147,6 +148,12 @@ class _Talk(asyncio.Protocol):
                 answer.set_exception(ConnectionError(str(exc or "the connection was closed")))
         self._asked.clear()
         self._connection._close()
+
+
+def _heard(dialling: "asyncio.Task[_Talk]") -> None:
+    """Whoever waited for it may have given up before it failed."""
+    if not dialling.cancelled():
+        dialling.exception()
 
 
 def _error(text: str) -> ResponseError:

@@ -1,14 +1,16 @@
 """Many script calls on one connection: each gets its own answer, and a break is everybody's, once."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError
 
 from local.link import Link
 from local.redis_server import RedisServer
 from shared.errors import StoreUnavailable
+from shared.line import Line
 from shared.redis_client import Redis, close, connect, reachable
 from tests.waiting import until
 
@@ -121,3 +123,28 @@ async def test_a_lost_answer_is_unavailable_and_not_another_callers(redis_server
         assert await redis.get("count") == "1", "it was carried out"
         await close(client)
     await redis.delete("count")  # type: ignore[attr-defined]
+
+
+async def test_a_dial_that_fails_after_all_have_given_up_is_nobodys_error() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
+    fails = asyncio.Event()
+
+    class Unreachable:
+        async def connect(self) -> None:
+            await fails.wait()
+            raise ConnectionError("refused")
+
+    line = Line(Unreachable)
+    calling = asyncio.create_task(line.call("PING"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    calling.cancel()
+    await asyncio.wait([calling])
+    fails.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    line._dialling = None
+    gc.collect()
+
+    assert complaints == []
