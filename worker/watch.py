@@ -12,7 +12,7 @@ from shared.fleet import SILENT_SECONDS, Fleet
 LOOK_SECONDS = 1.0
 """The longest anything that is due waits for the watch while jobs are held."""
 _TOO_SOON_SECONDS = 0.5
-_QUIET_SECONDS = 10.0
+_QUIET_SECONDS = 25.0
 """How often all is looked at while no job is held."""
 _BROKEN_SECONDS = 2.0
 """A pause in the answers of Redis after which nobody's silence means anything for a while."""

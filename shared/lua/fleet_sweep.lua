@@ -10,7 +10,7 @@
 --   judge_by_ms until when, by Redis' clock, others' silence means anything to this worker; 0 for not at all. It must
 --               itself have been in touch for longer than that, else Redis was away; and when it is later here than it
 --               can be, the clock was set, and all look silent
---   watch_ms    how long it keeps the watch without another sweep, five times as long while no job is held
+--   watch_ms    how long it keeps the watch without another sweep, twelve times as long while no job is held
 -- RETURNS {now, ms until something is due or -1 for nothing, how many jobs are held}, or {} when another has the watch
 
 local MOST_AT_ONCE = 500    -- how much one sweep does; the next one goes on
@@ -18,7 +18,7 @@ local COUNTED_MS = 15000    -- whose slots count: an idle worker gives a sign of
 
 if redis.call('GET', WATCH) ~= owner then return {} end
 local held = redis.call('HLEN', LEASES)
-redis.call('SET', WATCH, owner, 'PX', held == 0 and 5 * watch_ms or watch_ms)
+redis.call('SET', WATCH, owner, 'PX', held == 0 and 12 * watch_ms or watch_ms)
 
 -- Gives back what a dead worker held; it is forgotten when that is done, so that nothing is left with it.
 local function bury(worker)

@@ -6,7 +6,7 @@
 -- RETURNS nothing: it defines learn_pace, pace, ahead_of
 
 local MEMORY = 10
-local STALE_MS = 30000
+local STALE_MS = 60000
 
 local function learn_pace(busy_ms)
   local ended, mean = unpack(redis.call('HMGET', PACE, 'ended', 'busy_ms'))
