@@ -16,7 +16,7 @@ class Sizes:
 
     jobs: int = 3000
     samples: int = 50
-    idle_seconds: float = 8
+    idle_seconds: float = 50
     wall_jobs: int = 600
     wall_seconds: float = 5
     in_flight: int = 1000
