@@ -151,7 +151,7 @@ class LeaseKeeper:
         Gives up early enough for one more try within the lease.
         """
         held, now = dict(self._running), clock.monotonic()
-        idle_seconds = min(_IDLE_SECONDS, self._lease_ms / 3000)
+        idle_seconds = min(_IDLE_SECONDS, self._lease_ms / 2000)
         if self._main_loop_hangs() or (not held and now - self._spoke < idle_seconds):
             return
         async with asyncio.timeout(max(0.25, self._lease_ms / 4000)):

@@ -1,6 +1,6 @@
 """The watch: one worker of the fleet sees to all that time brings about; every worker is ready to take it.
 
-While it watches, an idle fleet costs one plain command a second: only a stock arq client enqueues without telling.
+While it watches, an idle fleet costs one plain command now and then: only a stock arq client enqueues without telling.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from shared.fleet import SILENT_SECONDS, Fleet
 
 LOOK_SECONDS = 1.0
 """The longest anything that is due waits for the watch while jobs are held."""
+_STOCK_SECONDS = 1.5
+"""The longest an entry of a stock arq client waits for it while no job is held."""
 _TOO_SOON_SECONDS = 0.5
 _QUIET_SECONDS = 25.0
 """How often all is looked at while no job is held."""
@@ -64,7 +66,8 @@ class Watch:
             self._contact.felt()
         if self._mine and not self._too_soon() and not await self._nothing_new():
             await self._sweep()
-        return max(0.0, min(LOOK_SECONDS, self._due - clock.monotonic())) if self._mine else LOOK_SECONDS
+        pause = _STOCK_SECONDS if self._quiet else LOOK_SECONDS
+        return max(0.0, min(pause, self._due - clock.monotonic())) if self._mine else LOOK_SECONDS
 
     def _too_soon(self) -> bool:
         """It was only told of something that is due later."""
