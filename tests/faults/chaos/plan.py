@@ -91,5 +91,7 @@ def _strike(kind: Kind, after: int, chance: random.Random, workers: int, lease_s
             return Strike(after, kind, to_redis, seconds=chance.choice([short, past_lease]))
         case Kind.LOSE_ANSWER:
             return Strike(after, kind, any_link, count=chance.randint(1, 5))
-        case Kind.PROVIDER_429 | Kind.PROVIDER_529 | Kind.PROVIDER_BROKEN:
+        case Kind.PROVIDER_429:
             return Strike(after, kind, PROVIDER, count=count)
+        case Kind.PROVIDER_529 | Kind.PROVIDER_BROKEN:  # five open the gate's breaker: one at a time tries
+            return Strike(after, kind, PROVIDER, count=chance.randint(3, 8))
