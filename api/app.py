@@ -12,13 +12,13 @@ from api.documents import components
 from api.exchange import Exchange, store_unavailable
 from api.parts import Parts
 from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
-from api.routes import agents, health, jobs
+from api.routes import agents, health, jobs, limits
 from api.schemas import JobRequest
 from shared.errors import StoreUnavailable
 
 _DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error is a problem document with a `code`."
 
-_ROUTERS = (jobs.router, agents.router, health.router)
+_ROUTERS = (jobs.router, agents.router, limits.router, health.router)
 
 
 class _Application(FastAPI):

@@ -10,7 +10,9 @@ from api.auth import Authenticator
 from api.directory import AgentDirectory
 from api.followers import Followers
 from shared.catalogue import Catalogue
+from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
+from shared.pool import Pool, pool_of
 from shared.queue import Queue
 from shared.redis_client import Redis
 from shared.settings import Settings
@@ -28,7 +30,17 @@ class Parts:
         self.inspector = Inspector(self.redis)
         self.directory = AgentDirectory(Catalogue(self.redis))
         self.admission = Admission(self.queue, self.directory, self.settings.queue, self.settings.tenants)
+        self.gate_inspector = GateInspector(self.redis)
+        self.pools = _pools(self.settings)
         self.authenticator = Authenticator(self.settings.tenants)
+
+
+def _pools(settings: Settings) -> dict[str, tuple[Pool, list[str]]]:
+    """Each pool, with the names of its targets."""
+    pools: dict[str, tuple[Pool, list[str]]] = {}
+    for name, target in settings.targets.items():
+        pools.setdefault(target.pool_name, (pool_of(target), []))[1].append(name)
+    return pools
 
 
 def _parts(request: Request) -> Parts:

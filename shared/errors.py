@@ -4,7 +4,8 @@ SluiceError
 ├── SettingsError        the operator: the process does not start; lists every mistake at once
 ├── StoreUnavailable     the weather: Redis did not answer in time; safe to repeat
 ├── LeaseLost            nobody: another worker owns the job now; stop, write nothing
-└── RequestTooLarge      the caller: one model call larger than its whole budget per minute; never repeat
+├── RequestTooLarge      the caller: one model call larger than its whole budget per minute; never repeat
+└── NoRoomYet            the weather: a model call has waited long enough at the gate; try again later
 """
 
 
@@ -31,3 +32,13 @@ class LeaseLost(SluiceError):
 
 class RequestTooLarge(SluiceError):
     """A model call that needs more input tokens than its pool allows in a whole minute: it could never pass."""
+
+
+class NoRoomYet(SluiceError):
+    """A model call that did not pass the gate in time. `seconds` may go by until it would, and `outage` tells whether
+    the provider fails or only has no budget left."""
+
+    def __init__(self, seconds: float, *, outage: bool) -> None:
+        super().__init__("the provider fails" if outage else "the provider's budget is used up")
+        self.seconds = seconds
+        self.outage = outage

@@ -1,222 +1,276 @@
 """The gate: one Redis-coordinated budget per quota pool that every model call of every worker passes.
 
-What a pool's budget is and how it is booked stands in `shared/lua/gate_*.lua`. A reservation is good for one
-attempt: it is settled with what the attempt really used, whatever became of it.
+What may pass when is decided by `shared/lua/gate_*.lua`; here is a worker's side of it. A call enters, is granted at
+once or told later, and leaves with what it really used. A reservation is good for one attempt.
 """
 
 import asyncio
-import itertools
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+import random
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from shared import backoff, ids, keys, log
-from shared.errors import RequestTooLarge, StoreUnavailable
+from shared import clock, ids, keys, log
+from shared.errors import NoRoomYet, RequestTooLarge, StoreUnavailable
+from shared.job import Priority
+from shared.pool import NOTHING_SAID, Asker, Call, Headroom, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, until_reachable
 from shared.scripts import script
 
 logger = log.get(__name__)
 
-LEASE_MS = 30_000
-"""How long a call in flight keeps its place without a sign of life of its worker."""
-RENEW_SECONDS = LEASE_MS / 3000
+KEEP_SECONDS = 2.0
+"""How often a worker with calls at the gate says that it lives, and asks for what it may have missed."""
+_OBSERVE_SECONDS = 0.5
+_DOUBT_SECONDS = 120.0
+"""How long after a call was cancelled unanswered, its command may still be on its way."""
 _LONGEST_PAUSE_SECONDS = 3600.0
-_BUSY_SECONDS = 0.1
-_BUSY_CAP_SECONDS = 1.0
-_LONGEST_SLEEP_SECONDS = 1.0
-"""How long a waiting call trusts an answer: limits are learned and others pause the pool meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the provider allows a pool, per minute, and how many calls may be in flight."""
-
-    requests: int
-    input: int
-    output: int
-    in_flight: int
-
-    def as_json(self) -> str:
-        return json.dumps(
-            {
-                "requests": self.requests,
-                "input": self.input,
-                "output": self.output,
-                "in_flight": self.in_flight,
-            }
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    name: str
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A model call that wants to pass: whose, its size in characters, and the most it may say in tokens."""
-
-    agent: str
-    characters: int
-    max_output_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """A call's place at the gate. As things stood when it was booked it may start `wait` seconds after."""
-
-    id: str
-    pool: Pool
-    call: Call
-    wait: float
-    input_tokens: int
-    output_tokens: int
-    booking: str
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What the provider counted of an attempt; input tokens without cache reads."""
-
-    requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-    def as_json(self) -> str:
-        return json.dumps({"requests": self.requests, "input": self.input_tokens, "output": self.output_tokens})
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """How an attempt ended. `used` is None when nobody knows what the provider counted.
-
-    `prompt_tokens` are all input tokens of an attempt that succeeded, cache reads among them. `limit` and `remaining`
-    are what the answer's headers said, by dimension (requests, input, output). `pause` is how many seconds the
-    provider asked everybody to stay away.
-    """
-
-    used: Used | None = None
-    prompt_tokens: int | None = None
-    limit: Mapping[str, int] = field(default_factory=dict)
-    remaining: Mapping[str, int] = field(default_factory=dict)
-    pause: float = 0
+_LEAST_PAUSE_SECONDS = 0.01
+_NOBODY = Call(Asker(""), 0, 0)
+_CLASS = {Priority.HIGH: 1, Priority.STANDARD: 2, Priority.LOW: 3}
 
 
 class Gate:
-    """Without Redis nobody knows what is left of the budget, so calls wait until it is back."""
+    """This worker's side. `keep` is to be called every KEEP_SECONDS, `hear` with what is said on its channel."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, owner: str) -> None:
         self._redis = redis
+        self._owner = owner
+        self._pools: dict[str, Pool] = {}
+        self._waiting: dict[str, dict[str, asyncio.Future[float | None]]] = {}
         self._in_flight: dict[str, set[str]] = {}
-        self._late: set[asyncio.Task[None]] = set()
+        self._observed: dict[str, float] = {}
+        self._limits_seen: dict[str, dict[str, int]] = {}
+        self._doubts_until: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    async def reserve(self, pool: Pool, call: Call) -> Reservation:
-        """Books a call; waits only while as many calls are in flight as allowed. Raises RequestTooLarge.
+    @property
+    def channel(self) -> str:
+        """Where grants are told."""
+        return keys.GRANTS + self._owner
 
-        A cancel while the answer is under way gives back what was booked.
+    async def reserve(
+        self, pool: Pool, call: Call, patience: float = math.inf, leaving: asyncio.Event | None = None
+    ) -> Reservation:
+        """Returns when the call may start. A cancel gives its place back.
+
+        Raises RequestTooLarge, and NoRoomYet when it would take, or has taken, longer than `patience` in seconds, or
+        when `leaving` is set.
         """
         call_id = ids.new_call_id()
-        self._in_flight.setdefault(pool.name, set()).add(call_id)
+        self._pools[pool.name] = pool
+        waiting = self._waiting.setdefault(pool.name, {})
+        place, came = call.place, clock.monotonic()
         try:
-            for refusals in itertools.count(1):
-                answer = await until_reachable(lambda: self._book(call_id, pool, call))
-                match answer:
-                    case ["granted", wait_ms, booking]:
-                        need = json.loads(booking)["need"]
-                        return Reservation(call_id, pool, call, wait_ms / 1000, need["input"], need["output"], booking)
-                    case ["too_large", tokens, limit]:
-                        raise RequestTooLarge(
-                            f"the call needs about {tokens} input tokens, "
-                            f"but {pool.name} allows {limit} in a whole minute"
-                        )
-                await asyncio.sleep(backoff.full_jitter(refusals, base=_BUSY_SECONDS, cap=_BUSY_CAP_SECONDS))
+            while True:
+                told = waiting[call_id] = asyncio.get_running_loop().create_future()
+                answer = await until_reachable(partial(self._enter, call_id, pool, call, place))
+                if answer[0] == "too_large":
+                    raise RequestTooLarge(
+                        f"the call needs about {answer[1]} input tokens, "
+                        f"but {pool.name} allows {answer[2]} in a whole minute"
+                    )
+                what, ms, input_tokens, output_tokens, place, next_ms, leads = answer
+                self._lead(pool, next_ms, leads)
+                wait: float | None = ms / 1000
+                if what != "granted":
+                    left = came + patience - clock.monotonic()
+                    wait = await _heard(
+                        told, left, leaving or asyncio.Event(), expected=ms / 1000, outage=what == "shut"
+                    )
+                if wait is not None:  # None: the gate has forgotten it
+                    break
+            self._in_flight.setdefault(pool.name, set()).add(call_id)
+            if wait > 0:
+                await asyncio.sleep(wait)
+            return Reservation(call_id, pool, call, input_tokens, output_tokens, place)
         except BaseException:
-            await self.settle(Reservation(call_id, pool, call, 0, 0, 0, ""), Spent(Used()))
+            self._doubts_until[pool.name] = clock.monotonic() + _DOUBT_SECONDS
+            await self.settle(Reservation(call_id, pool, call, 0, 0, ""), Spent(used=Used()))
             raise
-        raise AssertionError("unreachable")
+        finally:
+            waiting.pop(call_id, None)
 
-    async def until_ready(self, reservation: Reservation) -> None:
-        """Returns once the booked call may start."""
-        wait = reservation.wait
-        while wait > 0:
-            await asyncio.sleep(min(wait, _LONGEST_SLEEP_SECONDS))
-            wait = await until_reachable(lambda: self._still_to_wait(reservation))
+    def observe(self, reservation: Reservation, headroom: Headroom) -> None:
+        """To be called when an answer begins: what its headers say is news only then."""
+        pool, now = reservation.pool, clock.monotonic()
+        news = headroom.limit and headroom.limit != self._limits_seen.get(pool.name)
+        if news or (headroom.scarce and now - self._observed.get(pool.name, 0) >= _OBSERVE_SECONDS):
+            self._limits_seen[pool.name] = dict(headroom.limit)
+            self._observed[pool.name] = now
+            self._in_background(self._observe(pool, headroom))
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
-        """Ends a booked call: frees its place, corrects the budget by what was used, learns from it.
+        """Ends a call: frees its place, corrects the budget by what was used, learns from it.
 
         Never raises: an answer that was paid for must not be lost to the books. Without Redis it is done later.
         """
-        self._in_flight.get(reservation.pool.name, set()).discard(reservation.id)
+        pool = reservation.pool
+        self._in_flight.get(pool.name, set()).discard(reservation.id)
+        jitter = random.random()  # noqa: S311  (spreads fleets)
         try:
-            await self._settle(reservation, spent)
+            await self._leave(reservation, spent, jitter)
         except StoreUnavailable:
-            late = asyncio.create_task(until_reachable(lambda: self._settle(reservation, spent)))
-            self._late.add(late)
-            late.add_done_callback(self._late.discard)
+            self._in_background(until_reachable(lambda: self._leave(reservation, spent, jitter)))
         except Exception as error:
-            logger.warning("gate_not_settled", pool=reservation.pool.name, error=f"{type(error).__name__}: {error}")
+            logger.warning("gate_not_settled", pool=pool.name, error=f"{type(error).__name__}: {error}")
 
-    async def _book(self, call_id: str, pool: Pool, call: Call) -> Any:
-        return await script("gate_reserve")(
+    def hear(self, text: str) -> None:
+        """A grant, from the channel."""
+        call_id, wait_ms, pool_name = text.split(" ", 2)
+        if told := self._waiting.get(pool_name, {}).get(call_id):
+            _tell(told, float(wait_ms) / 1000)
+        elif call_id not in self._in_flight.get(pool_name, ()) and pool_name in self._pools:
+            # It has been cancelled, and its command came after its leave.
+            gone = Reservation(call_id, self._pools[pool_name], _NOBODY, 0, 0, "")
+            self._in_background(self.settle(gone, Spent(used=Used())))
+
+    async def keep(self) -> None:
+        """Says that this worker lives, and finds out what it missed. Raises StoreUnavailable."""
+        for name, pool in list(self._pools.items()):
+            waiting = self._waiting.get(name, {})
+            doubtful = clock.monotonic() < self._doubts_until.get(name, 0)
+            if not waiting and not self._in_flight.get(name) and not doubtful:
+                continue
+            next_ms, leads, granted, unknown, _living = await self._kept(pool, list(waiting))
+            for call_id, wait_ms in zip(granted[::2], granted[1::2], strict=True):
+                _tell(waiting.get(call_id), wait_ms / 1000)
+            for call_id in unknown:
+                _tell(waiting.get(call_id), None)
+            self._lead(pool, next_ms, leads)
+
+    def _lead(self, pool: Pool, next_ms: int, leads: int) -> None:
+        """Comes again when the next call in line can pass, if that is this worker's part."""
+        if not leads or next_ms < 0:
+            return
+        timer = self._timers.get(pool.name)
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(_LEAST_PAUSE_SECONDS, next_ms / 1000)
+        if timer is not None:
+            if timer.when() <= at:
+                return
+            timer.cancel()
+        self._timers[pool.name] = loop.call_at(at, self._come_again, pool)
+
+    def _come_again(self, pool: Pool) -> None:
+        del self._timers[pool.name]
+        self._in_background(self._observe(pool, NOTHING_SAID))
+
+    async def _observe(self, pool: Pool, headroom: Headroom) -> None:
+        with suppress(StoreUnavailable):  # it is no news any more; the lead passes to whoever comes next
+            self._lead(pool, *await self._said(pool, headroom))
+
+    def _in_background(self, doing: Any) -> None:
+        task = asyncio.create_task(doing)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _enter(self, call_id: str, pool: Pool, call: Call, place: str) -> Any:
+        wanted = {
+            "tenant": call.asker.tenant,
+            "weight": call.asker.weight,
+            "class": _CLASS[call.asker.priority],
+            "agent": call.asker.agent,
+            "turn": call.turn,
+            "characters": call.characters,
+            "max_output": call.max_output_tokens,
+            "place": float(place) if place else False,
+        }
+        return await script("gate_enter")(
+            self._redis,
+            _keys(pool) | _estimates(pool),
+            {
+                "asking": call_id,
+                "worker": self._owner,
+                "call": json.dumps(wanted),
+                "limits": pool.limits.as_json(),
+            },
+        )
+
+    async def _said(self, pool: Pool, headroom: Headroom) -> Any:
+        said = {"limit": dict(headroom.limit), "remaining": dict(headroom.remaining)}
+        return await script("gate_observe")(
+            self._redis,
+            _keys(pool),
+            {"worker": self._owner, "said": json.dumps(said), "limits": pool.limits.as_json()},
+        )
+
+    async def _kept(self, pool: Pool, waiting: list[str]) -> Any:
+        doubtful = clock.monotonic() < self._doubts_until.get(pool.name, 0)
+        known = dict.fromkeys([*waiting, *self._in_flight.get(pool.name, ())], True)
+        return await script("gate_keep")(
             self._redis,
             _keys(pool),
             {
-                "id": call_id,
-                "agent": call.agent,
-                "characters": call.characters,
-                "max_output": call.max_output_tokens,
+                "worker": self._owner,
+                "ids": json.dumps(waiting),
+                "known": json.dumps(known) if doubtful else "",
                 "limits": pool.limits.as_json(),
-                "lease_ms": LEASE_MS,
             },
         )
 
-    async def _still_to_wait(self, reservation: Reservation) -> float:
-        answer = await script("gate_ready")(
-            self._redis,
-            {"state": keys.gate_state(reservation.pool.name)},
-            {"booking": reservation.booking, "limits": reservation.pool.limits.as_json()},
-        )
-        return float(answer) / 1000
-
-    async def _settle(self, reservation: Reservation, spent: Spent) -> None:
-        learn = spent.used is not None and spent.prompt_tokens is not None
-        observed = {
-            "limit": dict(spent.limit),
-            "remaining": dict(spent.remaining),
-            "prompt": spent.prompt_tokens or 0,
+    async def _leave(self, reservation: Reservation, spent: Spent, jitter: float) -> None:
+        used, retry_after = spent.used, spent.retry_after
+        ending = {
+            "outcome": spent.outcome,
+            "used": {"requests": used.requests, "input": used.input, "output": used.output} if used else False,
+            "prompt": spent.prompt_tokens,
+            "limit": dict(spent.headroom.limit),
+            # By the end of an answer, what was left at its beginning is no news.
+            "remaining": dict(spent.headroom.remaining) if spent.outcome == "busy" else {},
+            "retry_ms": -1 if retry_after is None else min(retry_after, _LONGEST_PAUSE_SECONDS) * 1000,
+            "jitter": jitter,
         }
-        await script("gate_settle")(
+        next_ms, leads = await script("gate_leave")(
             self._redis,
-            _keys(reservation.pool),
+            _keys(reservation.pool) | _estimates(reservation.pool),
             {
                 "id": reservation.id,
-                "agent": reservation.call.agent,
+                "worker": self._owner,
+                "ending": json.dumps(ending),
                 "limits": reservation.pool.limits.as_json(),
-                "used": spent.used.as_json() if spent.used else "",
-                "characters": reservation.call.characters if learn else 0,
-                "observed": json.dumps(observed),
-                "pause_ms": int(min(spent.pause, _LONGEST_PAUSE_SECONDS) * 1000),
             },
         )
+        self._lead(reservation.pool, next_ms, leads)
 
-    async def renew(self) -> None:
-        """Keeps the places of this process's calls in flight; to be called well within LEASE_MS."""
-        for pool, calls in list(self._in_flight.items()):
-            if calls:
-                await script("gate_renew")(
-                    self._redis,
-                    {"calls": keys.gate_calls(pool)},
-                    {"ids": json.dumps(sorted(calls)), "lease_ms": LEASE_MS},
-                )
+
+async def _heard(
+    told: "asyncio.Future[float | None]", patience: float, leaving: asyncio.Event, *, expected: float, outage: bool
+) -> float | None:
+    """What the waiting call was told. Raises NoRoomYet."""
+    if expected <= patience and not leaving.is_set():
+        either: list[asyncio.Future[Any]] = [told, asyncio.create_task(leaving.wait())]
+        try:
+            timeout = None if patience == math.inf else patience
+            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            either[1].cancel()
+        if told.done():
+            return told.result()
+    raise NoRoomYet(expected, outage=outage)
+
+
+def _tell(waiting: "asyncio.Future[float | None] | None", wait: float | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(wait)
 
 
 def _keys(pool: Pool) -> dict[str, str]:
+    name = pool.name
     return {
-        "state": keys.gate_state(pool.name),
-        "calls": keys.gate_calls(pool.name),
-        "bookings": keys.gate_bookings(pool.name),
-        "estimates": keys.gate_estimates(pool.name),
+        "state": keys.gate_state(name),
+        "high": keys.gate_line(name, "high"),
+        "standard": keys.gate_line(name, "standard"),
+        "low": keys.gate_line(name, "low"),
+        "waiting": keys.gate_waiting(name),
+        "calls": keys.gate_calls(name),
+        "tags": keys.gate_tags(name),
+        "holders": keys.gate_holders(name),
     }
+
+
+def _estimates(pool: Pool) -> dict[str, str]:
+    return {"estimates": keys.gate_estimates(pool.name)}

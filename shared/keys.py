@@ -65,6 +65,8 @@ AGENTS = "sluice:agents"
 
 CHANGES = "sluice:changes"
 """channel, `id revision status` of every change of any job."""
+GRANTS = "sluice:gate:grants:"
+"""channel prefix, worker -> `CALL_ID MS POOL`: this call of the worker may start in so many ms."""
 CONTROL = "sluice:control:"
 """channel per worker: `cancel ID` for a job of its own, `due MS` when it has the watch. That somebody listens there
 means that its process lives."""
@@ -114,23 +116,38 @@ def session_notes(tenant: str, session_id: str) -> str:
 
 
 def gate_state(pool: str) -> str:
-    """hash, the levels of a pool's buckets and what was learned of its limits; lives a day after its last use."""
-    return f"sluice:gate:{{{pool}}}:state"
+    """string, MessagePack of a pool's levels, turns and breaker; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:books"
+
+
+def gate_line(pool: str, name: str) -> str:
+    """zset, call id -> its place among those that wait in this class; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:line:{name}"
+
+
+def gate_waiting(pool: str) -> str:
+    """hash, call id -> MessagePack of a call that waits; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:waiting"
 
 
 def gate_calls(pool: str) -> str:
-    """zset, call id -> when its lease ends (ms): the calls in flight; lives a day after its last use."""
-    return f"sluice:gate:{{{pool}}}:calls"
+    """hash, call id -> MessagePack of a call in flight, from its grant to its end; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:flying"
 
 
-def gate_bookings(pool: str) -> str:
-    """hash, call id -> JSON of what was booked for it, from reserve to settle; lives a day after its last use."""
-    return f"sluice:gate:{{{pool}}}:bookings"
+def gate_tags(pool: str) -> str:
+    """hash, class:tenant -> the place of its next call; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:tags"
+
+
+def gate_holders(pool: str) -> str:
+    """zset, worker -> its last sign of life (ms); lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:holders"
 
 
 def gate_estimates(pool: str) -> str:
-    """hash, what calls cost so far, per agent; lives a day after its last use."""
-    return f"sluice:gate:{{{pool}}}:estimates"
+    """hash, agent -> MessagePack of what its calls cost so far; lives a day after its last use."""
+    return f"sluice:gate:{{{pool}}}:learned"
 
 
 def probe(target: str) -> str:

@@ -106,6 +106,9 @@ class WorkerSettings(_Section):
     max_block_seconds: Annotated[float, Field(gt=0)] = 60
     """How long a tool may block the event loop (a call without await in an async function) before the worker counts as
     hung, and its jobs are left to others. A plain def runs in a thread and blocks nothing."""
+    park_after_seconds: Annotated[float, Field(gt=0)] = 30
+    """How long a job keeps its slot while its model call waits at the gate. Then it is parked: others get the slot, and
+    it goes on later where it stopped."""
     http_host: str = "127.0.0.1"
     """Address of its own /healthz, /readyz and /metrics."""
     http_port: Port = 8001

@@ -46,6 +46,7 @@ LAYERS = (
             "job",
             "states",
             "pace",
+            "pool",
             "submission",
             "turn",
             "stored",

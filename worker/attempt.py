@@ -6,7 +6,9 @@ from enum import StrEnum
 
 from shared import clock, log
 from shared.checkpoints import Checkpoints
+from shared.errors import NoRoomYet
 from shared.job import IncompleteReason, Job
+from shared.pool import Asker
 from shared.redis_client import until_reachable
 from shared.scratchpad import Scratchpad
 from shared.turn import ModelRecord, Record, ToolCall, Transcript
@@ -42,6 +44,7 @@ class Attempt:
         owner: str,
         checkpoints: Checkpoints,
         caller: ModelCaller,
+        weight: float,
         notes: Scratchpad,
         draining: asyncio.Event,
         interrupted: Callable[[], bool],
@@ -55,6 +58,7 @@ class Attempt:
         self._owner = owner
         self._checkpoints = checkpoints
         self._caller = caller
+        self._asker = Asker(agent.name, job.spec.tenant, weight, job.spec.priority)
         self._notes = notes
         self._draining = draining
         self._interrupted = interrupted
@@ -107,7 +111,14 @@ class Attempt:
             tools=self._agent.tool_schemas(),
             max_tokens=allowance,
         )
-        record = await self._caller.call(self._target, self._agent.name, turn, request, on_text=lambda text: None)
+        try:
+            record = await self._caller.call(
+                self._target, self._asker, turn, request, on_text=lambda text: None, leaving=self._draining
+            )
+        except NoRoomYet:
+            if self._draining.is_set():  # the turn has not begun
+                raise Drained from None
+            raise
         self._answered = True
         return record
 

@@ -9,7 +9,7 @@ from structlog.contextvars import bound_contextvars
 from shared import backoff, clock, log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
-from shared.errors import LeaseLost, RequestTooLarge
+from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge
 from shared.job import IncompleteReason, Job, JobError, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, until_reachable
@@ -79,6 +79,7 @@ class Executor:
         queue: Queue,
         checkpoints: Checkpoints,
         caller: ModelCaller,
+        weights: Mapping[str, float],
         agents: Mapping[str, Agent],
         chains: Mapping[str, list[TargetClient]],
         catalogue: Catalogue,
@@ -90,6 +91,7 @@ class Executor:
         self._queue = queue
         self._checkpoints = checkpoints
         self._caller = caller
+        self._weights = weights
         self._agents = agents
         self._chains = chains
         self._catalogue = catalogue
@@ -184,6 +186,7 @@ class Executor:
             owner=self._owner,
             checkpoints=self._checkpoints,
             caller=self._caller,
+            weight=self._weights.get(job.spec.tenant, 1),
             notes=notes,
             draining=self.draining,
             interrupted=lambda: running.interruption is not None,
@@ -217,6 +220,8 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt) -> Verdic
         return Release(WaitReason.CAPACITY)
     except RequestTooLarge as error:
         return _failed("invalid_request", "request_too_large", str(error), retryable=False)
+    except NoRoomYet as error:
+        return _parked(WaitReason.PROVIDER_OUTAGE if error.outage else WaitReason.RATE_LIMIT, error.seconds, attempt)
     except ProviderError as error:
         return _provider_verdict(error, attempt)
     except LeaseLost:
@@ -273,7 +278,12 @@ def _provider_verdict(error: ProviderError, attempt: Attempt) -> Verdict:
         where = f" (request id {error.request_id})" if error.request_id else ""
         return _failed("provider", error.type, f"{error}{where}", retryable=False)
     reason = WaitReason.RATE_LIMIT if isinstance(error, ProviderBusy) else WaitReason.PROVIDER_OUTAGE
+    return _parked(reason, error.retry_after or 0, attempt)
+
+
+def _parked(reason: WaitReason, seconds: float, attempt: Attempt) -> Verdict:
+    """It waits for at least so long, and the longer the more often it has waited already."""
     growing = backoff.exponential(attempt.parks + 1, base=_PARK_BASE_SECONDS, cap=_PARK_CAP_SECONDS)
-    delay = _within(attempt, backoff.spread(max(min(error.retry_after or 0, _PARK_LONGEST_SECONDS), growing)))
-    logger.info("job_parked", error=error.type, reason=reason, seconds=round(delay, 1))
+    delay = _within(attempt, backoff.spread(max(min(seconds, _PARK_LONGEST_SECONDS), growing)))
+    logger.info("job_parked", reason=reason, seconds=round(delay, 1))
     return Release(reason, delay)

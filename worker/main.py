@@ -14,8 +14,9 @@ import uvloop
 from shared import log
 from shared.catalogue import ANNOUNCE_SECONDS
 from shared.errors import SettingsError
-from shared.gate import RENEW_SECONDS
+from shared.gate import KEEP_SECONDS
 from shared.http_server import server
+from shared.listener import listen
 from shared.redis_client import ping, until_reachable
 from shared.retention import SWEEP_SECONDS
 from shared.settings import Settings, load, without_effect
@@ -91,6 +92,7 @@ async def _work(parts: Parts) -> None:
 
 
 def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
-    yield every(RENEW_SECONDS, "gate_places", parts.gate.renew)
+    yield every(KEEP_SECONDS, "gate", parts.gate.keep)
+    yield listen(parts.redis, parts.gate.channel, on_message=parts.gate.hear, on_connect=lambda: None)
     yield every(SWEEP_SECONDS, "janitor", parts.janitor.sweep)
     yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))

@@ -4,6 +4,7 @@ Every attempt passes the gate anew and is settled with what it really used. tena
 with full jitter, never earlier than the provider's `retry-after`. What is final at once is not tried again.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,17 +19,23 @@ from tenacity import (
 )
 
 from shared import backoff, clock, log, metrics
-from shared.gate import Call, Gate, Pool, Reservation, Spent, Used
+from shared.gate import Gate
+from shared.pool import Asker, Call, Pool, Reservation, Spent, Used
 from shared.turn import ModelRecord
 from shared.usage import NANO, Usage
 from worker.pricing import cost_nano
-from worker.provider import Answer, ModelRequest, Provider, ProviderBusy, ProviderDown, ProviderError
+from worker.provider import (
+    Answer,
+    ModelRequest,
+    Provider,
+    ProviderBusy,
+    ProviderDown,
+    ProviderError,
+)
 
 logger = log.get(__name__)
 
 ATTEMPTS = 5
-_PAUSE_SECONDS = 1.0
-"""How long a 429 that names no time keeps everybody away."""
 _LONGEST_PAUSE_IN_SLOT_SECONDS = 30.0
 _CHARACTERS_PER_MEDIUM = 5_000
 """About 1,600 tokens, what the provider counts for a large image."""
@@ -47,20 +54,24 @@ class TargetClient:
 
 
 class ModelCaller:
-    """Buys model calls. One for all jobs of a worker."""
+    """Buys model calls. One for all jobs of a worker. A call waits `patience` seconds at the gate at most."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, patience: float) -> None:
         self._gate = gate
+        self._patience = patience
 
     async def call(
         self,
         target: TargetClient,
-        agent: str,
+        asker: Asker,
         turn: int,
         request: ModelRequest,
         on_text: Callable[[str], None],
+        leaving: asyncio.Event | None = None,
     ) -> ModelRecord:
-        """The turn's answer. Raises ProviderError when the attempts are used up, RequestTooLarge at once."""
+        """The turn's answer. Raises ProviderError when the attempts are used up, NoRoomYet when the gate lets it wait
+        for too long or `leaving` is set meanwhile, RequestTooLarge at once."""
+        call = Call(asker, _characters(request), request.max_tokens, turn)
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=_pause,
@@ -69,22 +80,24 @@ class ModelCaller:
             reraise=True,
         ):
             with attempt:
-                return await self._attempt(target, agent, turn, request, on_text)
+                reservation = await self._pass_gate(target.pool, call, leaving)
+                call = replace(call, place=reservation.place)  # a refusal loses no place in line
+                return await self._attempt(target, reservation, request, on_text)
         raise AssertionError("tenacity ends by returning or raising")
 
     async def _attempt(
         self,
         target: TargetClient,
-        agent: str,
-        turn: int,
+        reservation: Reservation,
         request: ModelRequest,
         on_text: Callable[[str], None],
     ) -> ModelRecord:
-        reservation = await self._pass_gate(target.pool, Call(agent, _characters(request), request.max_tokens))
         started = clock.monotonic()
         outcome, spent = "cancelled", Spent()
         try:
-            answer = await target.provider.stream(request, on_text)
+            answer = await target.provider.stream(
+                request, on_text, lambda headroom: self._gate.observe(reservation, headroom)
+            )
             outcome, spent = "ok", _spent(answer)
         except ProviderError as error:
             outcome, spent = error.type, _lost(error)
@@ -92,17 +105,11 @@ class ModelCaller:
         finally:
             metrics.CALL_SECONDS.labels(target.name, outcome).observe(clock.monotonic() - started)
             await self._gate.settle(reservation, spent)
-        return _record(target, agent, turn, answer, clock.monotonic() - started)
+        return _record(target, reservation.call, answer, clock.monotonic() - started)
 
-    async def _pass_gate(self, pool: Pool, call: Call) -> Reservation:
-        """Waits for the call's turn. What was booked is given back when the wait is cancelled."""
+    async def _pass_gate(self, pool: Pool, call: Call, leaving: asyncio.Event | None) -> Reservation:
         started = clock.monotonic()
-        reservation = await self._gate.reserve(pool, call)
-        try:
-            await self._gate.until_ready(reservation)
-        except BaseException:
-            await self._gate.settle(reservation, Spent(Used()))
-            raise
+        reservation = await self._gate.reserve(pool, call, self._patience, leaving)
         metrics.GATE_SECONDS.labels(pool.name).observe(clock.monotonic() - started)
         return reservation
 
@@ -126,27 +133,23 @@ def _weighed(content: Any) -> Any:
 def _spent(answer: Answer) -> Spent:
     usage = answer.usage
     counted = usage.input_tokens + usage.cache_creation_input_tokens
-    return Spent(
-        Used(1, counted, usage.output_tokens),
-        prompt_tokens=counted + usage.cache_read_input_tokens,
-        limit=answer.headroom.limit,
-        remaining=answer.headroom.remaining,
-    )
+    return Spent("ok", Used(1, counted, usage.output_tokens), prompt_tokens=counted + usage.cache_read_input_tokens)
 
 
 def _lost(error: ProviderError) -> Spent:
-    """What an attempt without an answer cost: all that was booked where nobody knows, or where there was too little."""
-    asked = _PAUSE_SECONDS if error.retry_after is None else error.retry_after
-    busy = isinstance(error, ProviderBusy)
-    return Spent(
-        None if busy or error.began else Used(),
-        limit=error.headroom.limit,
-        remaining=error.headroom.remaining,
-        pause=asked if busy else 0,
-    )
+    """What an attempt without an answer cost: nobody knows when it had begun."""
+    match error:
+        case ProviderBusy():
+            outcome = "busy"
+        case ProviderDown():
+            outcome = "down"
+        case _:
+            outcome = ""
+    used = None if error.began else Used()
+    return Spent(outcome, used, headroom=error.headroom, retry_after=error.retry_after)
 
 
-def _record(target: TargetClient, agent: str, turn: int, answer: Answer, seconds: float) -> ModelRecord:
+def _record(target: TargetClient, call: Call, answer: Answer, seconds: float) -> ModelRecord:
     usage: Usage = replace(
         answer.usage,
         model_calls=1,
@@ -155,9 +158,9 @@ def _record(target: TargetClient, agent: str, turn: int, answer: Answer, seconds
     )
     for kind in ("input", "cache_creation_input", "cache_read_input", "output"):
         metrics.TOKENS.labels(target.name, kind).inc(getattr(usage, f"{kind}_tokens"))
-    metrics.COST.labels(target.name, agent).inc(usage.cost_nano / NANO)
+    metrics.COST.labels(target.name, call.asker.agent).inc(usage.cost_nano / NANO)
     return ModelRecord(
-        turn=turn,
+        turn=call.turn,
         content=answer.content,
         stop_reason=answer.stop_reason,
         usage=usage,
@@ -176,7 +179,10 @@ def _worth_waiting_for(error: BaseException) -> bool:
 
 
 def _pause(state: RetryCallState) -> float:
-    error: Any = state.outcome.exception() if state.outcome else None
+    """After a 429 the call goes back to its place in line at once: the gate knows when there is room again."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, ProviderBusy):
+        return 0
     asked = error.retry_after if isinstance(error, ProviderError) else None
     return backoff.spread(asked) if asked is not None else _FULL_JITTER(state)
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from shared import ids
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
-from shared.gate import Gate, Limits, Pool
+from shared.gate import Gate
+from shared.pool import pool_of
 from shared.queue import Queue
 from shared.redis_client import close, connect
 from shared.retention import Janitor
@@ -33,14 +34,15 @@ class Parts:
         chains = {name: [self._targets[one] for one in chain.targets] for name, chain in settings.chains.items()}
 
         queue = Queue(self.redis, retention_ms=retention_ms)
-        self.gate = Gate(self.redis)
+        self.gate = Gate(self.redis, self.owner)
         self.catalogue = Catalogue(self.redis)
         self.executor = Executor(
             redis=self.redis,
             owner=self.owner,
             queue=queue,
             checkpoints=Checkpoints(self.redis),
-            caller=ModelCaller(self.gate),
+            caller=ModelCaller(self.gate, settings.worker.park_after_seconds),
+            weights={name: tenant.weight for name, tenant in settings.tenants.items()},
             agents=agents,
             chains=chains,
             catalogue=self.catalogue,
@@ -76,14 +78,8 @@ class Parts:
 
 
 def _client(name: str, target: Target) -> TargetClient:
-    limits = Limits(
-        requests=target.requests_per_minute,
-        input=target.input_tokens_per_minute,
-        output=target.output_tokens_per_minute,
-        in_flight=target.max_in_flight,
-    )
     key = target.api_key.get_secret_value() if target.api_key else ""
     provider = AnthropicProvider(
         model=target.model, base_url=str(target.base_url), api_key=key, max_connections=target.max_in_flight
     )
-    return TargetClient(name, target.provider, target.model, Pool(target.pool_name, limits), provider)
+    return TargetClient(name, target.provider, target.model, pool_of(target), provider)

@@ -6,10 +6,11 @@ ProviderError
 └── ProviderRefused    our request or key is wrong, or out of credit: never try again
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from shared.pool import NOTHING_SAID, Headroom
 from shared.turn import Block
 from shared.usage import Usage
 
@@ -25,14 +26,6 @@ class ModelRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Headroom:
-    """What an answer's headers say of our budget, by dimension (requests, input, output); what they omit is absent."""
-
-    limit: Mapping[str, int] = field(default_factory=dict)
-    remaining: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer. `usage` holds tokens only."""
 
@@ -41,7 +34,6 @@ class Answer:
     usage: Usage
     model: str
     request_id: str | None
-    headroom: Headroom
 
 
 class ProviderError(Exception):
@@ -55,7 +47,7 @@ class ProviderError(Exception):
         request_id: str | None = None,
         retry_after: float | None = None,
         began: bool = False,
-        headroom: Headroom = Headroom(),
+        headroom: Headroom = NOTHING_SAID,
     ) -> None:
         super().__init__(message)
         self.type = type
@@ -80,8 +72,10 @@ class ProviderRefused(ProviderError):
 class Provider(Protocol):
     """One target's provider. Raises ProviderError only."""
 
-    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
-        """Makes the call once, handing text on as it comes."""
+    async def stream(
+        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+    ) -> Answer:
+        """Makes the call once, handing on what the headers say and text as it comes."""
         ...
 
     async def probe(self) -> None:

@@ -14,11 +14,11 @@ import anthropic
 import httpx2
 from anthropic.types import Message
 
+from shared.pool import Headroom
 from shared.turn import Block
 from shared.usage import Usage
 from worker.provider import (
     Answer,
-    Headroom,
     ModelRequest,
     ProviderBusy,
     ProviderDown,
@@ -63,16 +63,18 @@ class AnthropicProvider:
             ),
         )
 
-    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
+    async def stream(
+        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+    ) -> Answer:
         began = False
         try:
             async with self._client.messages.stream(**self._arguments(request)) as stream:
+                on_headroom(_headroom(stream.response.headers))
                 async for event in stream:
                     began = True
                     if event.type == "text":
                         on_text(event.text)
                 message = await stream.get_final_message()
-                headers = stream.response.headers
                 request_id = stream.request_id
         except anthropic.APIError as error:
             raise _translated(error, began) from error
@@ -88,7 +90,6 @@ class AnthropicProvider:
             usage=_usage(message),
             model=message.model,
             request_id=request_id,
-            headroom=_headroom(headers),
         )
 
     async def probe(self) -> None:

@@ -15,6 +15,7 @@ CONTRACT = {
     "get /v1/jobs/{job_id}": {"200", "304", "401", "404", "422", "503"},
     "post /v1/jobs/{job_id}/cancel": {"200", "202", "401", "404", "503"},
     "get /v1/agents": {"200", "401", "503"},
+    "get /v1/limits": {"200", "401", "503"},
     "get /healthz": {"200"},
     "get /readyz": {"200", "503"},
     "get /metrics": {"200"},

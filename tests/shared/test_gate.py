@@ -1,260 +1,239 @@
-"""The gate's arithmetic, on a real server: what may start when, what a call really cost, what it learns."""
+"""A worker's side of the gate: who is told when, what gets lost on the way, and Redis that is away."""
 
 import asyncio
-import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from local.redis_server import RedisServer
-from shared import clock, keys
-from shared.errors import RequestTooLarge
-from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent, Used
-from shared.redis_client import Redis, connect
+from shared import keys
+from shared.errors import NoRoomYet
+from shared.gate import Gate
+from shared.listener import listen
+from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
+from shared.redis_client import Redis, close, connect
 from tests.waiting import until
 
-POOL = Pool("sonnet", Limits(requests=600, input=600_000, output=60_000, in_flight=1000))
-SMALL = Call("assistant", characters=300, max_output_tokens=100)
+POOL = Pool("sonnet", Limits(requests=6000, input=600_000, output=600_000, in_flight=1))
+CALL = Call(Asker("assistant"), characters=300, max_output_tokens=100)
 
 
-def pool(**limits: int) -> Pool:
-    return Pool("sonnet", Limits(**{"requests": 600, "input": 600_000, "output": 60_000, "in_flight": 1000} | limits))
+@asynccontextmanager
+async def hearing(redis: Redis, gate: Gate) -> AsyncIterator[Gate]:
+    """Grants are heard, as they are in a worker."""
+    connected = asyncio.Event()
+    ear = asyncio.create_task(listen(redis, gate.channel, gate.hear, connected.set))
+    await connected.wait()
+    yield gate
+    ear.cancel()
 
 
-async def reserve(redis: Redis, where: Pool, call: Call, times: int) -> list[Reservation]:
-    gate = Gate(redis)
-    return [await gate.reserve(where, call) for _ in range(times)]
+async def waits(redis: Any, count: int = 1) -> None:
+    async def so_many() -> bool:
+        return bool(await redis.hlen(keys.gate_waiting("sonnet")) == count)
+
+    await until(so_many)
 
 
-async def test_a_burst_passes_and_the_rest_follows_at_the_rate(redis: Redis) -> None:
-    booked = await reserve(redis, POOL, SMALL, 80)
-
-    waits = [one.wait for one in booked]
-    assert waits[:60] == [0] * 60, "a tenth of a minute's worth is there at once"
-    gaps = [after - before for before, after in itertools.pairwise(waits)]
-    assert waits == sorted(waits), "first come, first served"
-    assert all(gap <= 0.101 for gap in gaps), "then one every tenth of a second, less what it took to ask"
+async def reserve(gate: Gate, where: Pool = POOL) -> Reservation:
+    async with asyncio.timeout(30):
+        return await gate.reserve(where, CALL)
 
 
-async def test_no_more_is_booked_than_flows_in_whoever_asks(redis: Redis) -> None:
-    """663 tokens once went through a limit of 100 under concurrency (litellm issue 18730)."""
-    gates = [Gate(redis) for _ in range(8)]
-    tight = pool(input=1000)
-    call = Call("assistant", characters=200, max_output_tokens=1)
-
-    booked = await asyncio.gather(*(gate.reserve(tight, call) for gate in gates for _ in range(5)))
-
-    within_a_minute = sum(one.input_tokens for one in booked if one.wait < 60)
-    assert within_a_minute <= 1000 + 100, "a minute's worth and the burst"
+OK = Spent("ok", Used(1, 90, 50), prompt_tokens=90)
 
 
-@pytest.mark.parametrize(("dimension", "limits"), [("input", {"input": 6000}), ("output", {"output": 6000})])
-async def test_each_dimension_holds_calls_back(redis: Redis, dimension: str, limits: dict[str, int]) -> None:
-    call = Call("assistant", characters=2000, max_output_tokens=600)
+async def test_who_waits_is_told_as_soon_as_there_is_room(redis: Redis) -> None:
+    other = Gate(redis, "other")
+    first = await reserve(other)
+    async with hearing(redis, Gate(redis, "me")) as gate:
+        second = asyncio.create_task(reserve(gate))
+        await waits(redis)
 
-    booked = await reserve(redis, pool(**limits), call, 3)
+        await other.settle(first, OK)
 
-    assert booked[0].wait == 0
-    tokens = booked[1].input_tokens if dimension == "input" else booked[1].output_tokens
-    assert booked[2].wait - booked[1].wait == pytest.approx(tokens / 100, abs=0.2)
-
-
-async def test_a_call_larger_than_a_minute_is_refused_at_once(redis: Redis) -> None:
-    """Elsewhere it hangs for ever (llama_index issue 23202)."""
-    with pytest.raises(RequestTooLarge, match="30000 input tokens, but sonnet allows 20000"):
-        await Gate(redis).reserve(pool(input=20_000), Call("assistant", characters=100_000, max_output_tokens=1))
+        await gate.settle(await second, OK)
 
 
-async def test_the_very_first_call_passes(redis: Redis) -> None:
-    """Reserving blocks it elsewhere (litellm issue 29193)."""
-    (first,) = await reserve(redis, pool(requests=1, input=500, output=100), SMALL, 1)
-    assert first.wait < 1
+async def test_a_grant_whose_message_got_lost_is_found(redis: Redis) -> None:
+    gate, other = Gate(redis, "deaf"), Gate(redis, "other")
+    first = await reserve(other)
+    second = asyncio.create_task(reserve(gate))
+    await waits(redis)
+    await other.settle(first, OK)
+
+    await gate.keep()
+
+    await gate.settle(await second, OK)
 
 
-async def test_settling_gives_back_what_was_not_used(redis: Redis) -> None:
-    gate, tight = Gate(redis), pool(output=6000)
-    first = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
-    behind = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
-    assert behind.wait > 3
+async def test_a_call_that_the_gate_has_forgotten_enters_again(redis: Any) -> None:
+    gate = Gate(redis, "me")
+    first = await reserve(gate)
+    second = asyncio.create_task(reserve(gate))
+    await waits(redis)
+    await redis.flushall()
 
-    await gate.settle(first, Spent(Used(1, 90, 10), prompt_tokens=90))
-    await gate.settle(behind, Spent(Used()))
+    await gate.keep()
 
-    again = await gate.reserve(tight, Call("assistant", characters=300, max_output_tokens=500))
-    assert again.wait == 0
-
-
-async def test_it_learns_what_calls_of_an_agent_cost(redis: Redis) -> None:
-    gate = Gate(redis)
-    call = Call("chatty", characters=1000, max_output_tokens=4000)
-    for _ in range(30):
-        booked = await gate.reserve(POOL, call)
-        spent = Spent(Used(1, 200, 1500), prompt_tokens=200)
-        await gate.settle(booked, spent)
-
-    learned = await gate.reserve(POOL, call)
-    other = await gate.reserve(POOL, Call("terse", characters=1000, max_output_tokens=4000))
-
-    assert learned.input_tokens == 200
-    assert learned.output_tokens == 1500
-    assert other.output_tokens == 500, "what one agent does says nothing about another"
+    await gate.settle(await second, OK)
+    await gate.settle(first, OK)
 
 
-async def test_cache_reads_are_no_input_tokens(redis: Redis) -> None:
-    gate, tight = Gate(redis), pool(input=6000)
-    call = Call("assistant", characters=2000, max_output_tokens=1)
-    booked = await gate.reserve(tight, call)
-    await gate.settle(booked, Spent(Used(1, 0, 0), prompt_tokens=600))
+async def test_one_worker_comes_again_for_all(redis: Redis) -> None:
+    """What only time brings about: the room for the next one."""
+    where = Pool("sonnet", Limits(requests=600, input=600_000, output=600_000, in_flight=100))
+    gates = [Gate(redis, f"w{number}") for number in range(3)]
+    async with hearing(redis, gates[0]), hearing(redis, gates[1]), hearing(redis, gates[2]):
+        passed = await asyncio.gather(*(reserve(gate, where) for gate in gates for _ in range(8)))
 
-    assert (await gate.reserve(tight, call)).wait == 0
-
-
-async def test_a_429_holds_everybody_back_and_loses_no_place(redis: Redis) -> None:
-    gate, other_worker = Gate(redis), Gate(redis)
-    booked = await gate.reserve(POOL, SMALL)
-
-    await gate.settle(booked, Spent(pause=7))
-
-    assert 6 < (await other_worker.reserve(POOL, SMALL)).wait <= 7
+    assert len({each.id for each in passed}) == 24
+    for each in passed:
+        await gates[0].settle(each, Spent(used=Used()))
 
 
-async def test_headers_clamp_the_budget_and_teach_the_limit(redis: Redis) -> None:
-    gate = Gate(redis)
-    booked = await gate.reserve(POOL, SMALL)
+async def test_a_cancel_gives_the_place_back(redis: Any) -> None:
+    gate = Gate(redis, "me")
+    first = await reserve(gate)
+    second = asyncio.create_task(reserve(gate))
+    await waits(redis)
 
-    await gate.settle(booked, Spent(Used(1), limit={"requests": 60}, remaining={"requests": 0}))
+    second.cancel()
+    await asyncio.wait([second])
 
-    waits = [(await gate.reserve(POOL, SMALL)).wait for _ in range(3)]
-    assert waits == pytest.approx([1, 2, 3], abs=0.3), "one a second from now on, as the provider says"
-
-
-async def test_calls_in_flight_are_limited_and_free_their_place(redis: Redis) -> None:
-    gate, narrow = Gate(redis), pool(in_flight=2)
-    first, _second = [await gate.reserve(narrow, SMALL) for _ in range(2)]
-    third = asyncio.create_task(gate.reserve(narrow, SMALL))
-    await asyncio.wait([third], timeout=0.3)
-    assert not third.done()
-
-    await gate.settle(first, Spent(Used(1)))
-
-    assert (await third).id != first.id
-    assert await redis.zcard(keys.gate_calls("sonnet")) == 2
+    await waits(redis, 0)
+    await gate.settle(first, OK)
+    assert not await redis.exists(keys.gate_calls("sonnet"))
 
 
-async def test_the_places_of_a_dead_worker_become_free(redis: Redis) -> None:
-    """A key stays locked until Redis is reset elsewhere (litellm issues 20256, 17323, 28160)."""
-    narrow = pool(in_flight=1)
-    dead = await Gate(redis).reserve(narrow, SMALL)
-    await redis.zadd(keys.gate_calls("sonnet"), {dead.id: 1})  # its lease lapses
+async def test_who_would_wait_for_too_long_is_told_so_at_once(redis: Any) -> None:
+    slow = Pool("sonnet", Limits(requests=6, input=600_000, output=600_000, in_flight=10))
+    gate = Gate(redis, "me")
+    first = await reserve(gate, slow)
+    waiting = [asyncio.create_task(reserve(gate, slow)) for _ in range(3)]
+    await waits(redis, 3)
 
-    living = Gate(redis)
-    booked = await living.reserve(narrow, SMALL)
-    await living.settle(booked, Spent(Used(1)))
-    assert await redis.zcard(keys.gate_calls("sonnet")) == 0
+    with pytest.raises(NoRoomYet) as caught:
+        await gate.reserve(slow, CALL, patience=25)
 
-
-async def test_a_living_worker_keeps_its_places(redis: Redis) -> None:
-    gate = Gate(redis)
-    booked = await gate.reserve(POOL, SMALL)
-    before = await redis.zscore(keys.gate_calls("sonnet"), booked.id)
-
-    async def renewed() -> bool:
-        await gate.renew()
-        return await redis.zscore(keys.gate_calls("sonnet"), booked.id) > before
-
-    await until(renewed)
+    assert 25 < caught.value.seconds < 35, "ten seconds for each of those before it"
+    assert not caught.value.outage
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    await gate.settle(first, OK)
 
 
-async def test_a_settled_call_cannot_be_settled_twice(redis: Redis) -> None:
-    gate, slow = Gate(redis), pool(requests=60)
-    first, *_ = [await gate.reserve(slow, SMALL) for _ in range(6)]
+async def test_who_has_waited_for_too_long_gives_its_place_up(redis: Any) -> None:
+    gate = Gate(redis, "me")
+    first = await reserve(gate)
+
+    with pytest.raises(NoRoomYet):
+        await gate.reserve(POOL, CALL, patience=0.05)
+
+    await waits(redis, 0)
+    await gate.settle(first, OK)
+
+
+async def test_who_leaves_waits_no_longer(redis: Any) -> None:
+    gate, leaving = Gate(redis, "me"), asyncio.Event()
+    first = await reserve(gate)
+    second = asyncio.create_task(gate.reserve(POOL, CALL, leaving=leaving))
+    await waits(redis)
+
+    leaving.set()
+
+    with pytest.raises(NoRoomYet):
+        await second
+    await gate.settle(first, OK)
+
+
+async def test_a_failing_provider_is_an_outage(redis: Any) -> None:
+    gate = Gate(redis, "me")
     for _ in range(5):
-        await gate.settle(first, Spent(Used()))
+        await gate.settle(await reserve(gate), Spent("down", Used()))
 
-    waits = [(await gate.reserve(slow, SMALL)).wait for _ in range(2)]
-    assert waits == pytest.approx([0, 1], abs=0.5), "one place was given back, not five"
+    with pytest.raises(NoRoomYet) as caught:
+        await gate.reserve(POOL, CALL, patience=0.1)
 
-
-async def seconds_until_ready(gate: Gate, booked: Reservation) -> float:
-    started = clock.monotonic()
-    await gate.until_ready(booked)
-    return clock.monotonic() - started
+    assert caught.value.outage
+    assert 0.5 < caught.value.seconds <= 1.25
 
 
-async def test_a_waiting_call_starts_sooner_when_the_limit_turns_out_higher(redis: Redis) -> None:
-    gate, guessed = Gate(redis), pool(output=600)
-    first, *_, last = [await gate.reserve(guessed, Call("new", characters=30, max_output_tokens=100)) for _ in range(9)]
-    assert last.wait > 60, "by the guess of the settings"
+async def test_headers_are_told_when_they_are_news(redis: Any) -> None:
+    gate = Gate(redis, "me")
+    passed = await reserve(gate)
+    told: list[Headroom] = []
 
-    await gate.settle(first, Spent(Used(1, 9, 100), limit={"output": 600_000}))
+    async def tell(pool: Pool, headroom: Headroom) -> Any:
+        told.append(headroom)
+        return -1, 0
 
-    assert await seconds_until_ready(gate, last) < 5
+    gate._said = tell  # type: ignore[method-assign]
+    plenty = Headroom({"requests": 50}, {"requests": 49})
+    scarce = Headroom({"requests": 50}, {"requests": 1})
+    for headroom in (plenty, plenty, scarce, scarce, Headroom({"requests": 40}, {"requests": 39})):
+        gate.observe(passed, headroom)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
-
-async def test_a_pause_holds_back_calls_that_are_booked_already(redis: Redis) -> None:
-    gate, slow = Gate(redis), pool(requests=60)
-    first, *_, last = [await gate.reserve(slow, SMALL) for _ in range(7)]
-    assert 0 < last.wait <= 1
-
-    await gate.settle(first, Spent(Used(1), pause=2))
-
-    assert await seconds_until_ready(gate, last) > 1.5
-
-
-async def test_what_is_given_back_goes_to_those_who_wait(redis: Redis) -> None:
-    gate, slow = Gate(redis), pool(requests=6)
-    first, last = [await gate.reserve(slow, SMALL) for _ in range(2)]
-    assert last.wait > 9
-
-    await gate.settle(first, Spent(Used()))
-
-    assert await seconds_until_ready(gate, last) < 5
+    assert [headroom.limit["requests"] for headroom in told] == [50, 40], "and not twice within half a second"
+    await gate.settle(passed, OK)
 
 
-async def test_a_booking_whose_answer_was_lost_is_booked_once(redis: Redis) -> None:
-    gate, slow = Gate(redis), pool(requests=60)
-    answers = [await gate._book("call-1", slow, SMALL) for _ in range(5)]
+async def test_a_cancelled_call_whose_command_comes_late_is_given_back_when_it_is_granted(redis: Any) -> None:
+    other = Gate(redis, "other")
+    first = await reserve(other)
+    async with hearing(redis, Gate(redis, "me")) as gate:
+        gate._pools["sonnet"] = POOL
+        await gate._enter("late", POOL, CALL, "")  # nobody waits for its answer any more
 
-    assert len({answer[2] for answer in answers}) == 1
-    assert await redis.zcard(keys.gate_calls("sonnet")) == 1
-    assert float(await redis.hget(keys.gate_state("sonnet"), "booked_requests")) == 1
-    await gate.settle(Reservation("call-1", slow, SMALL, 0, 0, 0, ""), Spent(Used()))
+        await other.settle(first, OK)
 
+        async def free() -> bool:
+            return not await redis.exists(keys.gate_calls("sonnet"))
 
-async def test_a_header_that_says_nothing_sensible_is_not_learned(redis: Redis) -> None:
-    gate = Gate(redis)
-    booked = await gate.reserve(POOL, SMALL)
-
-    await gate.settle(booked, Spent(Used(1), limit={"requests": 0}, pause=float("inf")))
-
-    assert await redis.hget(keys.gate_state("sonnet"), "limit_requests") is None
-    await redis.hdel(keys.gate_state("sonnet"), "paused_until")
-    assert (await gate.reserve(POOL, SMALL)).wait == 0
+        await until(free)
 
 
-async def test_nothing_flows_in_while_the_provider_asks_everybody_to_stay_away(redis: Redis) -> None:
-    gate, slow = Gate(redis), pool(requests=60)
-    first, *rest = [await gate.reserve(slow, SMALL) for _ in range(12)]
-    assert rest[-1].wait == pytest.approx(6, abs=1)
+async def test_a_cancelled_call_whose_command_comes_late_and_is_granted_at_once_is_found(
+    redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(redis, "me")
+    entering = asyncio.create_task(gate.reserve(POOL, CALL))
+    entering.cancel()
+    await asyncio.wait([entering])
+    gate._pools["sonnet"] = POOL
+    gate._doubts_until["sonnet"] = float("inf")
+    await gate._enter("late", POOL, CALL, "")
+    await gate.keep()
+    assert await redis.hkeys(keys.gate_calls("sonnet")) == ["late"], "it may only just have been granted"
 
-    await gate.settle(first, Spent(pause=30))
+    async def free() -> bool:
+        await gate.keep()
+        return not await redis.exists(keys.gate_calls("sonnet"))
 
-    again = await gate.reserve(slow, SMALL)
-    assert again.wait == pytest.approx(30, abs=1), "the pause, and what was waiting before it comes after it"
-    assert await gate._still_to_wait(rest[-1]) > 29
+    await until(free)
+
+
+async def test_a_grant_of_a_call_that_has_gone_is_nobodys(redis: Redis) -> None:
+    Gate(redis, "me").hear("call_1 12 another pool")
 
 
 async def test_a_call_that_ends_while_redis_is_away_gives_its_place_back_after() -> None:
     with RedisServer() as server:
         redis = connect(server.url)
-        gate = Gate(redis)
-        booked = await gate.reserve(POOL, SMALL)
+        gate = Gate(redis, "me")
+        passed = await reserve(gate)
         await asyncio.to_thread(server.pause)
-        ending = asyncio.create_task(gate.settle(booked, Spent(Used(1))))
+        ending = asyncio.create_task(gate.settle(passed, OK))
         await asyncio.wait([ending], timeout=10)
         await asyncio.to_thread(server.resume)
 
         async def free() -> bool:
-            return await redis.zcard(keys.gate_calls("sonnet")) == 0
+            return bool(await redis.hlen(keys.gate_calls("sonnet")) == 0)
 
         await until(free)
-        await redis.aclose(close_connection_pool=True)
+        await close(redis)

@@ -16,12 +16,12 @@ SHARED = {
     for name in line.split()
 }
 NAMES = sorted(FILES.keys() - SHARED)
-CALLS = {"calls": keys.gate_calls("pool")}
-ARGS = {"ids": "[]", "lease_ms": 1}
+PLACES = {"state": keys.gate_state("pool"), "calls": keys.gate_calls("pool")}
+ARGS = {"limits": '{"requests": 50, "input": 10, "output": 10, "in_flight": 1}'}
 
 
 def test_there_are_scripts() -> None:
-    assert {"job_submit", "job_claim", "gate_reserve", "agents_announce"} <= set(NAMES)
+    assert {"job_submit", "job_claim", "gate_enter", "agents_announce"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,29 +56,25 @@ async def test_every_script_compiles_and_is_known_by_our_own_digest(redis: Redis
     ("given", "args"),
     [
         ({}, ARGS),
-        (CALLS | {"more": "x"}, ARGS),
-        ({"Calls": keys.gate_calls("pool")}, ARGS),
-        (CALLS, ARGS | {"more": 1}),
-        (CALLS, {"ids": "[]"}),
+        (PLACES | {"more": "x"}, ARGS),
+        ({"state": "state", "Calls": "calls"}, ARGS),
+        (PLACES, ARGS | {"more": 1}),
+        (PLACES, {}),
     ],
 )
 async def test_a_call_by_other_names_is_refused_before_it_is_sent(
     redis: Redis, given: dict[str, str], args: dict[str, str | int]
 ) -> None:
-    with pytest.raises(TypeError, match=r"gate_renew takes KEYS .'calls',. and ARGV"):
-        await script("gate_renew")(redis, given, args)
+    with pytest.raises(TypeError, match=r"gate_read takes KEYS .'state', 'calls'. and ARGV"):
+        await script("gate_read")(redis, given, args)
 
 
 async def test_arguments_may_come_in_any_order(redis: Redis) -> None:
-    pool = {"state": "state", "calls": "calls", "bookings": "bookings", "estimates": "estimates"}
-    limits = '{"requests": 50, "input": 10, "output": 10, "in_flight": 1}'
-    call = {"id": "call", "agent": "a", "characters": 100, "max_output": 1, "limits": limits, "lease_ms": 1}
+    job = {"id": "job", "owner": "nobody", "event": "fail", "output": "", "error": "", "incomplete": ""}
 
-    said, tokens, limit = await script("gate_reserve")(
-        redis, dict(reversed(pool.items())), dict(reversed(call.items()))
-    )
+    answer = await script("job_finish")(redis, {}, dict(reversed((job | {"retention_ms": "1000"}).items())))
 
-    assert (said, tokens, limit) == ("too_large", 30, 10)
+    assert answer == "lost"
 
 
 async def test_a_server_that_forgot_the_scripts_is_told_again(redis: Redis) -> None:

@@ -29,6 +29,7 @@ DEFAULTS = {
         "max_in_flight": 32,
         "drain_seconds": 600,
         "max_block_seconds": 60,
+        "park_after_seconds": 30,
         "http_host": "127.0.0.1",
         "http_port": 8001,
         "agents": [],

@@ -1,7 +1,7 @@
 """Buying a model call: through the real gate, from a provider that does as it is told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,7 +10,10 @@ from tenacity import wait_none
 from local.redis_server import RedisServer
 from shared import clock, keys, metrics
 from shared.errors import RequestTooLarge
-from shared.gate import Call, Gate, Limits, Pool, Reservation, Spent, Used
+from shared.gate import Gate
+from shared.gate_inspector import GateInspector
+from shared.listener import listen
+from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, connect
 from shared.turn import ModelRecord
 from shared.usage import Usage
@@ -19,7 +22,6 @@ from worker import model_call
 from worker.model_call import ATTEMPTS, ModelCaller, TargetClient
 from worker.provider import (
     Answer,
-    Headroom,
     ModelRequest,
     ProviderBusy,
     ProviderDown,
@@ -35,8 +37,8 @@ ANSWER = Answer(
     usage=Usage(input_tokens=300, cache_read_input_tokens=1000, output_tokens=20),
     model="claude-sonnet-4-6",
     request_id="req_1",
-    headroom=Headroom(),
 )
+HEADROOM = Headroom({"requests": 500}, {"requests": 7})
 Step = Answer | BaseException | Callable[[], Awaitable[Answer]]
 
 
@@ -47,12 +49,15 @@ class Scripted:
         self._steps = list(steps)
         self.asked: list[ModelRequest] = []
 
-    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
+    async def stream(
+        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+    ) -> Answer:
         self.asked.append(request)
         step = self._steps.pop(0)
         if isinstance(step, BaseException):
             raise step
         if isinstance(step, Answer):
+            on_headroom(HEADROOM)
             on_text("Hello.")
             return step
         return await step()
@@ -68,12 +73,12 @@ class CountingGate(Gate):
     """The real gate, with a list of what was settled."""
 
     def __init__(self, redis: Redis) -> None:
-        super().__init__(redis)
+        super().__init__(redis, "worker")
         self.reserved: list[Reservation] = []
         self.settled: list[Spent] = []
 
-    async def reserve(self, pool: Pool, call: Call) -> Reservation:
-        reservation = await super().reserve(pool, call)
+    async def reserve(self, pool: Pool, call: Call, *patience: Any) -> Reservation:
+        reservation = await super().reserve(pool, call, *patience)
         self.reserved.append(reservation)
         return reservation
 
@@ -89,8 +94,13 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def gate(redis: Redis) -> CountingGate:
-    return CountingGate(redis)
+async def gate(redis: Redis) -> AsyncIterator[CountingGate]:
+    """It hears of its grants, as it does in a worker."""
+    made, connected = CountingGate(redis), asyncio.Event()
+    ear = asyncio.create_task(listen(redis, made.channel, made.hear, connected.set))
+    await connected.wait()
+    yield made
+    ear.cancel()
 
 
 def target(provider: Scripted, name: str = "default", **limits: int) -> TargetClient:
@@ -98,7 +108,7 @@ def target(provider: Scripted, name: str = "default", **limits: int) -> TargetCl
 
 
 async def call(gate: Gate, where: TargetClient, on_text: Callable[[str], None] = lambda text: None) -> ModelRecord:
-    return await ModelCaller(gate).call(where, "tester", 3, REQUEST, on_text)
+    return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, REQUEST, on_text)
 
 
 def down(**fields: Any) -> ProviderDown:
@@ -110,15 +120,18 @@ def busy(**fields: Any) -> ProviderBusy:
 
 
 async def in_flight(redis: Redis) -> int:
-    count: int = await redis.zcard(keys.gate_calls("sonnet"))  # type: ignore[attr-defined]
+    count: int = await redis.hlen(keys.gate_calls("sonnet"))
     return count
 
 
+async def look(redis: Redis) -> Any:
+    """The pool as it stands."""
+    return await GateInspector(redis).look(Pool("sonnet", Limits(**LIMITS)))
+
+
 async def level(redis: Redis, dimension: str) -> float:
-    """What is left of the bucket: what has flowed in less what is booked."""
-    fields = [f"{total}_{dimension}" for total in ("flow", "booked")]
-    flow, booked = await redis.hmget(keys.gate_state("sonnet"), fields)  # type: ignore[attr-defined]
-    return float(flow) - float(booked)
+    """What is left of the bucket."""
+    return float((await look(redis))[dimension]["level"])
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
@@ -166,16 +179,21 @@ async def test_what_was_used_is_settled_without_cache_reads_and_learned_with_the
         usage=Usage(input_tokens=300, cache_creation_input_tokens=50, cache_read_input_tokens=1000, output_tokens=20),
         model="claude-sonnet-4-6",
         request_id=None,
-        headroom=Headroom(limit={"requests": 50}, remaining={"requests": 7}),
     )
     await call(gate, target(Scripted(answer)))
 
     (spent,) = gate.settled
     assert spent.used == Used(1, 350, 20)
     assert spent.prompt_tokens == 1350
-    assert (spent.limit, spent.remaining) == ({"requests": 50}, {"requests": 7})
-    assert await level(redis, "requests") <= 7
-    assert await redis.hget(keys.gate_state("sonnet"), "limit_requests") == "50"  # type: ignore[attr-defined]
+
+
+async def test_what_the_headers_say_is_known_to_all_at_once(gate: CountingGate, redis: Redis) -> None:
+    await call(gate, target(Scripted(ANSWER)))
+
+    async def known() -> bool:
+        return bool((await look(redis))["requests"]["limit"] == 500)
+
+    await until(known)
 
 
 @pytest.mark.parametrize("error", [busy(retry_after=0.001), down(), down(began=True)])
@@ -202,7 +220,7 @@ async def test_the_first_success_ends_the_attempts_and_is_paid_once(gate: Counti
     assert record.usage.model_calls == 1
     assert record.usage.cost_nano == 1_500_000
     assert len(gate.reserved) == 3
-    assert [spent.prompt_tokens is not None for spent in gate.settled] == [False, False, True]
+    assert [spent.outcome for spent in gate.settled] == ["down", "busy", "ok"]
     dollars = metrics.WORK.get_sample_value("sluice_cost_usd_total", {"target": "paid-once", "agent": "tester"})
     assert dollars == pytest.approx(0.0015)
     assert await in_flight(redis) == 0
@@ -215,7 +233,7 @@ async def test_a_refusal_is_final(gate: CountingGate, redis: Redis) -> None:
         await call(gate, target(provider))
 
     assert len(provider.asked) == len(gate.settled) == 1
-    assert gate.settled[0] == Spent(Used()), "a refused request is not counted by the provider"
+    assert gate.settled[0] == Spent(used=Used()), "a refused request is not counted by the provider"
     assert await in_flight(redis) == 0
 
 
@@ -236,21 +254,24 @@ async def test_retry_after_is_never_cut_short(gate: CountingGate, error: Provide
 
 async def test_a_429_keeps_every_caller_away(gate: CountingGate, redis: Redis) -> None:
     with pytest.raises(ProviderBusy):
-        await call(gate, target(Scripted(*[busy(retry_after=0.05)] * 5)))
-    assert [spent.pause for spent in gate.settled] == [0.05] * 5
-    seconds, micros = await redis.time()  # type: ignore[attr-defined]
-    paused_until = int(await redis.hget(keys.gate_state("sonnet"), "paused_until"))  # type: ignore[attr-defined]
-    assert abs(paused_until - (seconds * 1000 + micros // 1000)) < 10_000
+        await call(gate, target(Scripted(*[busy(retry_after=0.2)] * 5)))
+    assert [spent.retry_after for spent in gate.settled] == [0.2] * 5
+    assert (await look(redis))["refused"] == 5
+    assert 0 < (await look(redis))["away_ms"] <= 200
+
+
+async def test_a_refused_call_goes_back_to_its_place(gate: CountingGate) -> None:
+    await call(gate, target(Scripted(busy(retry_after=0.01), ANSWER)))
+    first, second = gate.reserved
+    assert float(first.place) - 1e-6 < float(second.place) < float(first.place), "before its like"
 
 
 async def test_an_attempt_that_had_begun_is_counted_and_one_that_had_not_is_given_back(gate: CountingGate) -> None:
-    headroom = Headroom(remaining={"input": 9})
-    await call(gate, target(Scripted(down(began=True, headroom=headroom), down(), ANSWER)))
+    await call(gate, target(Scripted(down(began=True), down(), ANSWER)))
 
     begun, not_begun, _ = gate.settled
     assert begun.used is None, "nobody knows what was counted: all that was booked stays spent"
-    assert begun.remaining == {"input": 9}
-    assert not_begun == Spent(Used())
+    assert not_begun == Spent("down", Used())
 
 
 async def test_a_call_larger_than_its_whole_budget_is_not_tried(gate: CountingGate, redis: Redis) -> None:
@@ -281,30 +302,31 @@ async def test_a_cancel_in_mid_call_leaves_no_call_behind(gate: CountingGate, re
 
 
 async def test_a_cancel_while_waiting_gives_back_what_was_booked(gate: CountingGate, redis: Redis) -> None:
-    first = await gate.reserve(Pool("sonnet", Limits(**(LIMITS | {"requests": 6}))), Call("other", 100, 10))
-    before = {name: await level(redis, name) for name in ("requests", "input", "output")}
+    narrow = {"requests": 6}
+    first = await gate.reserve(Pool("sonnet", Limits(**(LIMITS | narrow))), Call(Asker("other"), 100, 10))
     provider = Scripted(ANSWER)
 
-    task = asyncio.create_task(call(gate, target(provider, requests=6)))
-    await until(lambda: len(gate.reserved) == 2)
-    assert gate.reserved[1].wait > 1
-    assert await level(redis, "requests") < 0
+    task = asyncio.create_task(call(gate, target(provider, **narrow)))
+
+    async def waits() -> bool:
+        return bool(await redis.hlen(keys.gate_waiting("sonnet")))
+
+    await until(waits)
     await cancel(task)
 
     assert provider.asked == []
-    assert await redis.zrange(keys.gate_calls("sonnet"), 0, -1) == [first.id]  # type: ignore[attr-defined]
-    for name, was in before.items():
-        assert await level(redis, name) >= was, f"{name} is given back"
+    assert not await waits()
+    assert await redis.hkeys(keys.gate_calls("sonnet")) == [first.id]  # type: ignore[attr-defined]
 
 
 async def test_a_cancel_before_there_is_room_books_nothing(gate: CountingGate, redis: Redis) -> None:
-    other = await gate.reserve(Pool("sonnet", Limits(**(LIMITS | {"in_flight": 1}))), Call("other", 100, 10))
+    other = await gate.reserve(Pool("sonnet", Limits(**(LIMITS | {"in_flight": 1}))), Call(Asker("other"), 100, 10))
     before = await level(redis, "requests")
     task = asyncio.create_task(call(gate, target(Scripted(ANSWER), in_flight=1)))
     await asyncio.wait([task], timeout=0.05)
     await cancel(task)
 
-    assert await redis.zrange(keys.gate_calls("sonnet"), 0, -1) == [other.id]  # type: ignore[attr-defined]
+    assert await redis.hkeys(keys.gate_calls("sonnet")) == [other.id]  # type: ignore[attr-defined]
     assert await level(redis, "requests") >= before
 
 
@@ -345,7 +367,7 @@ async def test_many_callers_share_the_places_and_leave_none_taken(gate: Counting
 async def test_a_call_waits_for_redis_and_survives_its_absence_after() -> None:
     with RedisServer() as server:
         redis = connect(server.url)
-        gate = Gate(redis)
+        gate = Gate(redis, "worker")
 
         async def answer_while_redis_is_away() -> Answer:
             await asyncio.to_thread(server.stop)
@@ -363,7 +385,7 @@ async def test_a_call_waits_for_redis_and_survives_its_absence_after() -> None:
             record = await task
 
         assert record.content == ANSWER.content, "what was bought is not lost for a gate that cannot be told"
-        waiting = asyncio.create_task(gate.reserve(Pool("sonnet", Limits(**LIMITS)), Call("other", 100, 10)))
+        waiting = asyncio.create_task(gate.reserve(Pool("sonnet", Limits(**LIMITS)), Call(Asker("other"), 100, 10)))
         await asyncio.wait([waiting], timeout=0.2)
         assert not waiting.done(), "without Redis nobody knows what is left of the budget"
         await cancel(waiting)

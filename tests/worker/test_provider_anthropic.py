@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from local.provider_process import ProviderProcess
+from shared.pool import Headroom
 from shared.turn import ModelRecord, ResultRecord, Transcript
 from shared.usage import Usage
 from tests.prompts import scripted
@@ -49,12 +50,12 @@ def request(prompt: str | list[dict[str, Any]], **fields: Any) -> ModelRequest:
 async def ask(
     target: AnthropicProvider, asked: ModelRequest, on_text: Callable[[str], None] = lambda text: None
 ) -> Any:
-    return await target.stream(asked, on_text)
+    return await target.stream(asked, on_text, lambda headroom: None)
 
 
 async def failure(target: AnthropicProvider, asked: ModelRequest) -> ProviderError:
     with pytest.raises(ProviderError) as caught:
-        await target.stream(asked, lambda text: None)
+        await target.stream(asked, lambda text: None, lambda headroom: None)
     return caught.value
 
 
@@ -84,12 +85,17 @@ async def test_usage_and_request_id_are_what_the_provider_counted(
     assert answer.usage == Usage(input_tokens=answer.usage.input_tokens, output_tokens=60), "tokens only"
 
 
-async def test_headroom_comes_from_the_headers(target: AnthropicProvider) -> None:
-    answer = await ask(target, request(scripted(output_tokens=60)))
+async def test_headroom_is_told_before_the_answer_has_ended(target: AnthropicProvider) -> None:
+    heard: list[Headroom | str] = []
 
-    assert answer.headroom.limit == {"requests": 4000, "input": 2_000_000, "output": 400_000}
-    assert answer.headroom.remaining.keys() == {"requests", "input", "output"}
-    assert answer.headroom.remaining["requests"] < 4000
+    await target.stream(request(scripted(output_tokens=60)), heard.append, heard.append)
+
+    first, *texts = heard
+    assert isinstance(first, Headroom)
+    assert all(isinstance(text, str) for text in texts)
+    assert first.limit == {"requests": 4000, "input": 2_000_000, "output": 400_000}
+    assert first.remaining.keys() == {"requests", "input", "output"}
+    assert first.remaining["requests"] < 4000
 
 
 async def test_tool_calls_come_with_their_input(target: AnthropicProvider) -> None:

@@ -42,6 +42,7 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry) -> Execut
         queue=queue,
         checkpoints=Checkpoints(redis),
         caller=cast(Any, caller),
+        weights={},
         agents={"assistant": Agent(name="assistant", system="", retry=retry)},
         chains={"default": [cast(Any, None)]},
         catalogue=Catalogue(redis),

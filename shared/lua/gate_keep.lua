@@ -1,0 +1,36 @@
+-- gate_keep: a sign of life of a worker whose calls wait or are in flight. It finds out about grants whose message got
+-- lost, about calls that the gate knows nothing of any more, which are to enter again, and about those that the worker
+-- knows nothing of: a cancelled call whose own command came late, over a link that was silent.
+-- USES gate_pool gate_buckets gate_line gate_breaker gate_granting
+-- KEYS state high standard low waiting calls tags holders
+-- ARGV worker ids known limits
+--   ids      JSON list: its calls that wait
+--   known    JSON object with all its calls, in flight or waiting, as names; '' when it has no doubts
+-- RETURNS {next ms, leads, {id, ms to wait, …} granted, {id, …} unknown, living workers}
+
+local SETTLED_MS = 5000  -- after which a call in flight must be known to its worker
+
+local function give_up_unknown(mine)
+  local all = redis.call('HGETALL', calls)
+  for i = 1, #all, 2 do
+    local call = cmsgpack.unpack(all[i + 1])
+    if call.worker == worker and not mine[all[i]] and now - call.starts > SETTLED_MS then drop(all[i], call) end
+  end
+end
+
+flow()
+redis.call('ZADD', holders, now, worker)
+redis.call('PEXPIRE', holders, DAY_MS)
+if known ~= '' then give_up_unknown(cjson.decode(known)) end
+local next_ms, leads = conclude(worker)
+local passed, unknown = {}, {}
+for _, id in ipairs(cjson.decode(ids)) do
+  local call = redis.call('HGET', calls, id)
+  if call then
+    passed[#passed + 1] = id
+    passed[#passed + 1] = math.ceil(math.max(0, cmsgpack.unpack(call).starts - now))
+  elseif redis.call('HEXISTS', waiting, id) == 0 then
+    unknown[#unknown + 1] = id
+  end
+end
+return {next_ms, leads, passed, unknown, redis.call('ZCARD', holders)}

@@ -1,0 +1,50 @@
+"""A fleet that always wants more than there is: all of the budget is used, and nothing is refused."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from shared import scripts
+from shared.pool import Limits, Pool
+from tests.properties.gate_fleet import Fleet, Load, exact_provider
+from tests.shared.gating import Gates, with_test_clock
+
+SECONDS = 30
+WARM_UP_SECONDS = 30
+
+
+@pytest.fixture
+async def gates(redis: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gates]:
+    with_test_clock(monkeypatch)
+    made = Gates(redis)
+    await made.set_clock(made.now)
+    yield made
+    await made.close()
+    scripts.script.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("binding", "limits", "load"),
+    [
+        ("requests", Limits(300, 10_000_000, 10_000_000, 1000), Load(30, 100, 100)),
+        ("input", Limits(6000, 120_000, 10_000_000, 1000), Load(30, 1000, 100, spread=0.8)),
+        ("output", Limits(6000, 10_000_000, 24_000, 1000), Load(40, 100, 200)),
+        ("output", Limits(6000, 10_000_000, 24_000, 1000), Load(40, 100, 200, spread=0.8)),
+        ("output", Limits(6000, 10_000_000, 8_000, 1000), Load(40, 100, 500)),
+    ],
+)
+async def test_all_of_the_budget_is_used_and_nothing_refused(
+    gates: Gates, binding: str, limits: Limits, load: Load
+) -> None:
+    pool = Pool("sonnet", limits)
+    provider = exact_provider(gates, pool)
+    fleet = Fleet(gates, pool, load, provider)
+    await fleet.run(WARM_UP_SECONDS)
+    refused, before = provider.refused, fleet.produced(binding)
+
+    await fleet.run(SECONDS)
+
+    assert provider.refused == refused == 0
+    share = (fleet.produced(binding) - before) / (getattr(limits, binding) / 60 * SECONDS)
+    assert share > 0.97

@@ -1,0 +1,124 @@
+"""A gate whose time passes when a test says so: the scripts' clock is a key, everything else is as it runs."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from shared import keys, scripts
+from shared.gate import KEEP_SECONDS, Gate
+from shared.gate_inspector import GateInspector
+from shared.job import Priority
+from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
+
+_CLOCK = "test:clock"
+_ASKED = "redis.call('TIME')"
+_ids = itertools.count(1)
+
+
+def pool(**limits: int) -> Pool:
+    return Pool("sonnet", Limits(**{"requests": 600, "input": 600_000, "output": 60_000, "in_flight": 1000} | limits))
+
+
+def call(
+    tenant: str = "default",
+    *,
+    input: int = 90,
+    output: int = 50,
+    agent: str = "assistant",
+    priority: Priority = Priority.STANDARD,
+    weight: float = 1,
+    place: str = "",
+) -> Call:
+    """Before anything is learned, a character is 0.3 tokens, and a call says what it may at most."""
+    return Call(Asker(agent, tenant, weight, priority), round(input / 0.3), output, place=place)
+
+
+class Gates:
+    """All gates of a fleet at one Redis, and their time."""
+
+    def __init__(self, redis: Any) -> None:
+        self.redis = redis
+        self.now = 1_800_000_000.0
+        self._kept = self.now
+        self._workers: dict[str, Gate] = {}
+
+    async def set_clock(self, seconds: float) -> None:
+        self.now = seconds
+        await self.redis.set(_CLOCK, f"{int(seconds)} {round(seconds % 1 * 1e6)}", ex=600)
+
+    async def later(self, seconds: float, where: Pool | None = None, step: float = 0.05) -> None:
+        """Time passes. Whoever leads comes again as often as is needed, and all say that they live, but for `dead`."""
+        until = self.now + seconds
+        while self.now < until:
+            await self.set_clock(min(until, self.now + step))
+            if where:
+                await self.worker()._said(where, Headroom())
+                if self.now >= self._kept + KEEP_SECONDS:
+                    await self._keep(where)
+
+    async def _keep(self, where: Pool) -> None:
+        self._kept = self.now
+        for name, gate in self._workers.items():
+            if name != "dead":
+                await gate._kept(where, [])
+
+    def worker(self, name: str = "w1") -> Gate:
+        return self._workers.setdefault(name, Gate(self.redis, name))
+
+    def forget(self, name: str) -> None:
+        """This worker says nothing any more."""
+        self._workers.pop(name, None)
+
+    async def look(self, where: Pool) -> Any:
+        """The pool as it stands."""
+        return await GateInspector(self.redis).look(where)
+
+    async def enter(self, where: Pool, wanted: Call, *, worker: str = "w1", call_id: str = "") -> "Entry":
+        call_id = call_id or f"call_{next(_ids)}"
+        answer = await self.worker(worker)._enter(call_id, where, wanted, wanted.place)
+        return Entry(call_id, where, wanted, worker, answer)
+
+    async def leave(self, entry: "Entry", spent: Spent) -> None:
+        await self.worker(entry.worker)._leave(entry.reservation, spent, 0.5)
+
+    async def ends(self, entry: "Entry", *, input: int = 90, output: int = 50) -> None:
+        """It has succeeded, and used so much."""
+        await self.leave(entry, Spent("ok", Used(1, input, output), prompt_tokens=input))
+
+    async def in_flight(self, where: Pool) -> set[str]:
+        return set(await self.redis.hkeys(keys.gate_calls(where.name)))
+
+    async def waiting(self, where: Pool) -> set[str]:
+        return set(await self.redis.hkeys(keys.gate_waiting(where.name)))
+
+    async def close(self) -> None:
+        await self.redis.delete(_CLOCK)
+
+
+class Entry:
+    """A call at the gate. `granted` and `wait` (seconds) are what it was told when it came."""
+
+    def __init__(self, call_id: str, where: Pool, wanted: Call, worker: str, answer: list[Any]) -> None:
+        self.id = call_id
+        self.worker = worker
+        what, wait_ms, input_tokens, output_tokens, place, self.next_ms, self.leads = answer
+        self.granted = what == "granted"
+        self.wait = wait_ms / 1000
+        self.reservation = Reservation(call_id, where, wanted, input_tokens, output_tokens, place)
+
+
+def with_test_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts ask a key for the time, from now on until the test has ended."""
+    read = scripts._read
+
+    def patched(name: str) -> str:
+        text = read(name)
+        return (
+            text.replace(_ASKED, f"{{string.match(redis.call('GET', '{_CLOCK}'), '(%d+) (%d+)')}}")
+            if name == "gate_pool"
+            else text
+        )
+
+    scripts.script.cache_clear()
+    monkeypatch.setattr(scripts, "_read", patched)
