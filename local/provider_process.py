@@ -103,6 +103,19 @@ class ProviderProcess:
         """For all calls; options: count, seconds, probability, retry_after, model. None ends it."""
         self._control("/_sim/faults", {"fault": fault, **options})
 
+    def change_limits(self, **changes: Any) -> None:
+        """From now on; options: `LimitsChange` in local/provider/limits.py."""
+        self._control("/_sim/limits", changes)
+
+    def let_in(self, **use: Any) -> None:
+        """A foreign user of the same key; options: `ForeignUse` in local/provider/limits.py."""
+        self._control("/_sim/foreign", use)
+
+    def books(self, model: str) -> dict[str, Any]:
+        """What flowed in and out of a model's limits, and who used it; fields: buckets.py and account.py there."""
+        found: dict[str, Any] = self._control("/_sim/books")["models"][model]
+        return found
+
     def reset(self) -> None:
         """Forget calls, faults and cache, and fill the buckets."""
         self._control("/_sim/reset", {})

@@ -1,6 +1,8 @@
 """The routes: the Messages API under /v1, and what tests and demo steer it with under /_sim."""
 
-from pydantic import ValidationError
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -11,11 +13,14 @@ from local.provider.access import check_access, new_request_id
 from local.provider.connection import read_json
 from local.provider.errors import ApiError, invalid_request, method_not_allowed, not_found
 from local.provider.faults import GlobalFault
+from local.provider.limits import ForeignUse, LimitsChange
 from local.provider.messages import parse_for_count
 from local.provider.messages_endpoint import MessagesEndpoint
 from local.provider.models import describe
 from local.provider.state import State
 from local.provider.tokens import tokens_of_characters
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def build_app(state: State) -> Starlette:
@@ -29,7 +34,10 @@ def build_app(state: State) -> Starlette:
             Route("/v1/models/{id}", routes.get_model),
             Route("/_sim/calls", routes.calls),
             Route("/_sim/stats", routes.stats),
+            Route("/_sim/books", routes.books),
             Route("/_sim/faults", routes.set_fault, methods=["POST"]),
+            Route("/_sim/limits", routes.change_limits, methods=["POST"]),
+            Route("/_sim/foreign", routes.let_in, methods=["POST"]),
             Route("/_sim/reset", routes.reset, methods=["POST"]),
         ],
         exception_handlers={ApiError: _api_error, HTTPException: _no_route},
@@ -63,17 +71,35 @@ class _Routes:
     async def stats(self, request: Request) -> Response:
         return _json(self._state.ledger.stats())
 
+    async def books(self, request: Request) -> Response:
+        return _json(self._state.books())
+
     async def set_fault(self, request: Request) -> Response:
-        try:
-            fault = GlobalFault.model_validate(await read_json(request.receive))
-        except ValidationError as error:
-            raise invalid_request(_explain(error)) from None
+        fault = await _body(request, GlobalFault)
         self._state.faults.set(fault)
         return _json(fault.model_dump())
+
+    async def change_limits(self, request: Request) -> Response:
+        change = await _body(request, LimitsChange)
+        self._state.change_limits(change)
+        return _json(change.model_dump())
+
+    async def let_in(self, request: Request) -> Response:
+        foreign = await _body(request, ForeignUse)
+        self._state.let_in(foreign)
+        return _json(foreign.model_dump())
 
     async def reset(self, request: Request) -> Response:
         self._state.reset()
         return _json({"reset": True})
+
+
+async def _body(request: Request, kind: type[Body]) -> Body:
+    """Raises ApiError 400 that names every mistake."""
+    try:
+        return kind.model_validate(await read_json(request.receive))
+    except ValidationError as error:
+        raise invalid_request(_explain(error)) from None
 
 
 def _json(content: object) -> Response:

@@ -1,40 +1,87 @@
-"""Exact continuous token buckets: requests, input tokens and output tokens per minute of one model.
+"""One exact, continuous token bucket, and the books of everything that flowed in and out of it.
 
-A bucket refills all the time, not once a minute, up to a capacity. A call is admitted when all three have
-room: one request, its input tokens, and an output level above zero. Output is debited as it is produced and
-may go into debt, which later calls wait out. Source: https://platform.claude.com/docs/en/api/rate-limits
+A bucket refills all the time, not once a minute, up to its capacity. Part of the refill, or a gulp at once, may go
+to a foreign user of the same key. Source: https://platform.claude.com/docs/en/api/rate-limits
 """
 
-import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
 
 from local.provider.clock import Now
 
-Dimension = Literal["requests", "input_tokens", "output_tokens"]
+
+@dataclass(slots=True)
+class Flows:
+    """Requests or tokens since the start.
+
+    The level is always: what the bucket began with + refilled - spilled - foreign - used - charged - clamped.
+    """
+
+    refilled: float = 0.0
+    """What the limit has granted over time, whether there was room for it or not."""
+    spilled: float = 0.0
+    """The part of it that found the bucket full."""
+    foreign: float = 0.0
+    """What somebody else used."""
+    used: float = 0.0
+    """What our calls used."""
+    charged: float = 0.0
+    """What refused calls cost."""
+    clamped: float = 0.0
+    """What was lost when the capacity became smaller."""
 
 
 class Bucket:
     """One dimension. Amounts are requests or tokens, times are seconds of `now`."""
 
     def __init__(self, limit_per_minute: float, burst: float, now: Now) -> None:
-        self.limit = limit_per_minute
-        self.rate = limit_per_minute / 60
-        self.capacity = max(limit_per_minute * burst, 1.0)
+        """`burst` is the capacity as a fraction of the limit per minute."""
         self._now = now
-        self._level = self.capacity
         self._updated = now()
+        self._share = 0.0
+        self._flows = Flows()
+        self._set(limit_per_minute, burst)
+        self._began = self._level = self.capacity
 
     def level(self) -> float:
         """What is there now: at most the capacity, below zero when in debt."""
         now = self._now()
-        self._level = min(self.capacity, self._level + (now - self._updated) * self.rate)
+        refill = (now - self._updated) * self.rate
+        foreign = refill * self._share
+        kept = min(refill - foreign, self.capacity - self._level)
         self._updated = now
+        self._level += kept
+        self._flows.refilled += refill
+        self._flows.foreign += foreign
+        self._flows.spilled += refill - foreign - kept
         return self._level
 
     def take(self, amount: float) -> None:
         """Debit, into debt if need be."""
         self._level = self.level() - amount
+        self._flows.used += amount
+
+    def charge(self, amount: float) -> None:
+        """Debit for a refused call, into debt if need be."""
+        self._level = self.level() - amount
+        self._flows.charged += amount
+
+    def share(self, foreign: float) -> None:
+        """From now on this share of every refill goes to somebody else."""
+        self.level()
+        self._share = foreign
+
+    def gulp(self, amount: float) -> None:
+        """Somebody else takes this much at once, or what there is."""
+        taken = max(0.0, min(amount, self.level()))
+        self._level -= taken
+        self._flows.foreign += taken
+
+    def change(self, limit_per_minute: float, burst: float) -> None:
+        """Another limit from now on; what is above the new capacity is lost."""
+        level = self.level()
+        self._set(limit_per_minute, burst)
+        self._level = min(level, self.capacity)
+        self._flows.clamped += level - self._level
 
     def wait_for(self, amount: float) -> float:
         """Seconds until this amount is there; 0 when it is.
@@ -53,64 +100,17 @@ class Bucket:
     def seconds_to_full(self) -> float:
         return (self.capacity - self.level()) / self.rate
 
+    def books(self) -> dict[str, float]:
+        """The flows, what it began with, and how it stands now."""
+        level = self.level()
+        now = {"limit": self.limit, "capacity": self.capacity, "level": level}
+        return {**now, "began": self._began, **asdict(self._flows)}
+
+    def _set(self, limit_per_minute: float, burst: float) -> None:
+        self.limit = limit_per_minute
+        self.burst = burst
+        self.rate = limit_per_minute / 60
+        self.capacity = max(limit_per_minute * burst, 1.0)
+
 
 _LEAST_WAIT = 1e-9  # a level of exactly zero is a refusal, however short
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Which bucket had the longest wait, its limit per minute, and the wait in whole seconds, rounded up."""
-
-    dimension: Dimension
-    limit: float
-    retry_after: int
-
-
-class Limits:
-    """The three buckets of one model, asked and debited together."""
-
-    def __init__(
-        self,
-        requests_per_minute: float,
-        input_tokens_per_minute: float,
-        output_tokens_per_minute: float,
-        burst: float,
-        charge_refused: bool,
-        now: Now,
-    ) -> None:
-        self.requests = Bucket(requests_per_minute, burst, now)
-        self.input_tokens = Bucket(input_tokens_per_minute, burst, now)
-        self.output_tokens = Bucket(output_tokens_per_minute, burst, now)
-        self._charge_refused = charge_refused
-
-    def admit(self, input_tokens: int) -> Refusal | None:
-        """Debit one request and these input tokens (without cache reads), or say what has no room."""
-        refusal = self._refusal(input_tokens)
-        if refusal is None:
-            self.requests.take(1)
-            self.input_tokens.take(input_tokens)
-        elif self._charge_refused:
-            self.requests.take(1)
-        return refusal
-
-    def produce(self, output_tokens: int) -> None:
-        """Debit output tokens as they leave."""
-        self.output_tokens.take(output_tokens)
-
-    def _refusal(self, input_tokens: int) -> Refusal | None:
-        waits: list[tuple[float, Dimension, Bucket]] = [
-            (self.requests.wait_for(1), "requests", self.requests),
-            (self._input_wait(input_tokens), "input_tokens", self.input_tokens),
-            (self.output_tokens.wait_above_zero(), "output_tokens", self.output_tokens),
-        ]
-        wait, dimension, bucket = max(waits, key=lambda entry: entry[0])
-        if wait == 0:
-            return None
-        return Refusal(dimension, bucket.limit, math.ceil(wait))
-
-    def _input_wait(self, input_tokens: int) -> float:
-        """As the bucket's, but a call larger than a whole minute's limit never gets in."""
-        bucket = self.input_tokens
-        if input_tokens > bucket.limit:
-            return max(bucket.seconds_to_full(), 1.0)
-        return bucket.wait_for(input_tokens)

@@ -93,7 +93,7 @@ class ModelCall:
         for piece in self.reply.pieces(max(1, int(speed * interval))):
             produced += piece.tokens
             await asyncio.sleep(max(0.0, started + produced / speed - monotonic()))
-            self.state.limits(self.request.model.id).produce(piece.tokens)
+            self.state.produce(self.request.model.id, self.record.user, piece.tokens)
             self.record.usage["output_tokens"] += piece.tokens
             yield piece
 

@@ -57,6 +57,8 @@ class Directive(Pace):
     loop: str | None = None
     """Call this tool for ever, always with the same input."""
     refuse: bool = False
+    user: str | None = None
+    """Whose call it is, for a caller that cannot say so in `metadata.user_id`."""
 
 
 def read_directive(text: str) -> Directive:

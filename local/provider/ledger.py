@@ -20,6 +20,8 @@ class Call:
     model: str | None = None
     conversation: str = ""
     """The first 200 characters of the first user text."""
+    user: str = ""
+    """Whose call it is, as it says itself."""
     messages: int = 0
     stream: bool = False
     finished: float | None = None

@@ -42,6 +42,8 @@ class MessagesRequest:
     system: list[Block] = field(default_factory=list)
     tools: list[Block] = field(default_factory=list)
     tool_choice: Block = field(default_factory=lambda: {"type": "auto"})
+    user: str | None = None
+    """`metadata.user_id`."""
     messages: list[Message] = field(default_factory=list)
 
     def blocks(self) -> Iterator[tuple[str, Block]]:
@@ -66,6 +68,7 @@ def parse_request(body: Any, models: Mapping[str, Model], version: str) -> Messa
     _check_removed_parameters(body, version)
     request.stream = body.get("stream") is True
     request.max_tokens = _max_tokens(body, request.model)
+    request.user = _user(body)
     if request.messages[-1].role == "assistant" and not request.model.prefill:
         raise invalid_request(
             "This model does not support assistant message prefill. The conversation must end with a user message."
@@ -118,6 +121,18 @@ def _max_tokens(body: Block, model: Model) -> int:
             f"for {model.id}"
         )
     return asked
+
+
+def _user(body: Block) -> str | None:
+    metadata = body.get("metadata")
+    if metadata is None:
+        return None
+    if not isinstance(metadata, dict):
+        raise invalid_request("metadata: Input should be an object")
+    user = metadata.get("user_id")
+    if user is not None and not isinstance(user, str):
+        raise invalid_request("metadata.user_id: Input should be a valid string")
+    return user
 
 
 def _messages(body: Block) -> list[Message]:

@@ -56,6 +56,7 @@ class MessagesEndpoint:
         record.stream = request.stream
         scripted = next_reply(request, self._state.settings)
         record.describe(scripted.conversation.first_text)
+        record.user = request.user or scripted.user or ""
         fault = self._state.faults.pick(scripted.fault, scripted.conversation.key, scripted.step, request.model.id)
         self._raise_fault(fault, record, request.stream)
         usage = self._debit_input(request, record)
@@ -70,13 +71,15 @@ class MessagesEndpoint:
             return
         if error.status == 429:
             self._state.ledger.refused("fault")
+        if error.status == 529 and record.model is not None:
+            self._state.overloaded(record.model)
         raise error
 
     def _debit_input(self, request: MessagesRequest, record: Call) -> InputUsage:
         """Raises ApiError 429 that names the limit."""
         self._check_connections()
         usage = self._state.cache.usage(request)
-        refusal = self._state.limits(request.model.id).admit(usage.counted)
+        refusal = self._state.admit(request.model.id, record.user, usage.counted)
         if refusal is not None:
             self._state.ledger.refused(refusal.dimension)
             raise rate_limit(

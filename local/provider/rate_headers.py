@@ -3,8 +3,9 @@
 Source: https://platform.claude.com/docs/en/api/rate-limits#response-headers
 """
 
-from local.provider.buckets import Bucket, Limits
+from local.provider.buckets import Bucket
 from local.provider.clock import rfc3339_in
+from local.provider.limits import Limits
 
 _ROUND_TO = 1_000
 _SMALL_LIMIT = 10_000

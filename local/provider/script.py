@@ -27,6 +27,8 @@ class Scripted:
     fault: StepFault
     conversation: Conversation
     step: int
+    user: str | None
+    """Whom the directive names as the user."""
 
 
 def next_reply(request: MessagesRequest, settings: Settings) -> Scripted:
@@ -34,6 +36,7 @@ def next_reply(request: MessagesRequest, settings: Settings) -> Scripted:
     conversation = read_conversation(request.messages)
     governing = conversation.directive
     directive = read_directive(governing.text) if governing else Directive()
+    user = directive.user
     step = governing.step if governing else conversation.question.step
     turn = _scripted_turn(directive, request, conversation, settings.seed) if governing else None
     if turn is None:
@@ -41,7 +44,7 @@ def next_reply(request: MessagesRequest, settings: Settings) -> Scripted:
         turn = improvise(request, conversation, settings.seed)
     salt = f"{settings.seed}:{conversation.key}:{len(request.messages)}"
     reply = _reply(turn, directive, request, settings, conversation, salt)
-    return Scripted(reply, turn if turn.fault else directive, conversation, step)
+    return Scripted(reply, turn if turn.fault else directive, conversation, step, user)
 
 
 def _scripted_turn(

@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.provider.buckets import Bucket, Limits
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from local.provider.buckets import Bucket
+from local.provider.limits import Limits
+from tests.local.hand_clock import HandClock
 
 
 def limits(clock: HandClock, *, requests=60, inputs=6_000, outputs=600, burst=1.0, charge=False) -> Limits:
