@@ -9,10 +9,10 @@ RUN := $(VENV)/bin/python -m
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test faults check lint format-check types docs bench lock clean
+.PHONY: help demo up test faults check lint format-check types docs bench bench-gate lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run every shipped agent on a one-machine stack, then stop (LIVE=1: the real API)
 	@$(RUN) local demo $(if $(filter 1,$(LIVE)),--live)
@@ -43,6 +43,10 @@ docs: $(READY) ## Make the generated parts of the docs anew
 bench: $(READY) ## Measure the queue beside others (REPEAT=1 ONLY=arq,sluice TESTS=idle,drain SMALL=1)
 	@$(RUN) bench queue $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(TESTS),--tests $(TESTS)) $(if $(filter 1,$(SMALL)),--small)
+
+bench-gate: $(READY) ## Measure the gate beside others (REPEAT=1 ONLY=sluice,booked SCENARIOS=outage,fair SMALL=1)
+	@$(RUN) bench gate $(if $(REPEAT),--repeat $(REPEAT)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(filter 1,$(SMALL)),--small)
 
 lock: ## Lock the requirements again (needs uv); keeps what need not change
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

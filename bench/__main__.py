@@ -1,4 +1,4 @@
-"""`python -m bench install` and `python -m bench queue`; the Makefile calls both."""
+"""`python -m bench queue` and `python -m bench gate`; the Makefile calls both."""
 
 import sys
 

@@ -9,16 +9,14 @@ from pathlib import Path
 
 from bench import contender, install, machine, queue_report, results_file, rows
 from bench.contender import Contender
+from bench.gate import command as gate
 from bench.measurement import FULL, SMALL, Measurement
 from bench.measurements import ALL, BY_NAME
 from bench.rounds import Rounds
 from bench.rows import Row, RowFile, Run
 from bench.store import server_binary
+from bench.unusable import Unusable
 from bench.workplace import workplace
-
-
-class Unusable(Exception):
-    """What was asked for cannot be done; the message is for whoever asked."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,17 +30,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measures the queue beside others.")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures the queue and the gate beside others."
+    )
     commands = parser.add_subparsers(required=True)
     queue = commands.add_parser("queue", help="install the peers, measure, and write the queue's section of RESULTS.md")
     queue.add_argument("--repeat", type=int, default=3)
-    queue.add_argument("--only", type=_names, default=[], help="contenders, separated by commas")
-    queue.add_argument("--tests", type=_names, default=[], help=f"of {', '.join(_test_names())}")
+    queue.add_argument("--only", type=gate.names, default=[], help="contenders, separated by commas")
+    queue.add_argument("--tests", type=gate.names, default=[], help=f"of {', '.join(_test_names())}")
     queue.add_argument("--small", action="store_true", help="show that it works; RESULTS.md is left alone")
     queue.set_defaults(run=_queue)
     report = commands.add_parser("report", help="write the section again, from the rows of one run or of several")
     report.add_argument("files", type=Path, nargs="+")
     report.set_defaults(run=_report)
+    gate.add_to(commands)
     return parser
 
 
@@ -119,7 +120,3 @@ def _test_names() -> list[str]:
 
 def _ours_first(contenders: Sequence[Contender]) -> list[Contender]:
     return sorted(contenders, key=lambda one: (not one.name.startswith("sluice"), one.name))
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]

@@ -98,9 +98,8 @@ class Contender(_Described):
 
     def environment(self) -> dict[str, str]:
         """Ours without proxies and settings, plus where the shared modules are."""
-        kept = {name: value for name, value in os.environ.items() if not _leaks(name)}
         paths = [COMMON, self.software.folder] if self.software.environment else [HERE.parent]
-        return kept | {
+        return clean_environment() | {
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
             "NODE_PATH": str(self.software.home / "node_modules"),
         }
@@ -131,6 +130,11 @@ print(json.dumps(found))
 """
 
 
+def clean_environment() -> dict[str, str]:
+    """Ours without proxies and settings: nothing of what this shell was set up for may steer a contender."""
+    return {name: value for name, value in os.environ.items() if not _leaks(name)}
+
+
 def everyone() -> list[Contender]:
     """All contenders there are, in the order of their folders. Raises ValidationError for a bad contender.toml."""
     return [one for path in sorted(FOLDER.glob("*/contender.toml")) for one in _read(path)]
@@ -142,7 +146,6 @@ def _node_version(home: Path, package: str) -> str:
 
 
 def _leaks(variable: str) -> bool:
-    """Nothing of what this shell was set up for may steer a contender."""
     return variable.lower().endswith("_proxy") or variable.startswith(("SLUICE_", "ANTHROPIC_", "REDIS_URL"))
 
 

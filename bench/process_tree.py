@@ -48,6 +48,11 @@ class ProcessTree:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def status(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self._process.poll()
+
     def has(self, pid: int) -> bool:
         return pid in self._members()
 

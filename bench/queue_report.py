@@ -1,15 +1,13 @@
 """The queue's section of RESULTS.md."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from bench import target_table
+from bench import run_text, target_table
 from bench.contender import TIME_LIMIT_SECONDS, Contender
 from bench.queue_tables import TABLES
 from bench.rows import Row, Run
 
 SECTION = "queue"
-
-_BUSY_LOAD = 0.7
 
 _NOT_COMPARABLE = (
     "Every contender is measured with its defaults and with the settings that its documentation advises for the case; "
@@ -26,24 +24,13 @@ def render(run: Run, rows: Sequence[Row], contenders: Mapping[str, Contender]) -
     """Markdown."""
     parts = [
         "## The queue, beside others",
-        _head(run),
+        run_text.head(run),
         "" if run.small else target_table.render(rows, contenders),
         *(table.render(rows, contenders) for table in TABLES),
         _notes(rows, contenders),
-        _versions(run),
+        run_text.versions(run),
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def _head(run: Run) -> str:
-    size = "A SMALL RUN, to show that everything works: its figures mean nothing.\n\n" if run.small else ""
-    busy = ", SO OTHERS WERE AT WORK and the figures are worth little" if run.load > _BUSY_LOAD else ""
-    absent = "".join(f"\n- {name} could not be installed: {why}" for name, why in sorted(run.absent.items()))
-    return (
-        f"{size}{run.day}, on {run.machine}; load before it {run.load:.1f}{busy}. {run.repeats} interleaved "
-        f"{'repeat' if run.repeats == 1 else 'repeats'}: shown are the median and, in brackets, the least and the most "
-        f"of them.{chr(10) if absent else ''}{absent}"
-    )
 
 
 def _notes(rows: Sequence[Row], contenders: Mapping[str, Contender]) -> str:
@@ -51,13 +38,3 @@ def _notes(rows: Sequence[Row], contenders: Mapping[str, Contender]) -> str:
     own = [f"- **{one.name}**: {one.note}" for one in contenders.values() if one.note and one.name in seen]
     general = [f"- {sentence}" for sentence in _NOT_COMPARABLE]
     return "\n".join(["### What is not comparable", "", *general, *own])
-
-
-def _versions(run: Run) -> str:
-    return "\n".join(["### Versions", "", *_version_lines(run)])
-
-
-def _version_lines(run: Run) -> Iterator[str]:
-    for name, packages in run.versions.items():
-        shown = ", ".join(f"{package} {version}" for package, version in packages.items())
-        yield f"- {name}: {shown or 'nothing installed'}"

@@ -36,7 +36,7 @@ class Task:
         return self.measurement.name, self.contender.name, self.profile
 
     def row(self, *, figures: Figures | None = None, error: Exception | None = None) -> Row:
-        said = None if error is None else _without_paths(f"{type(error).__name__}: {error}")
+        said = None if error is None else without_paths(f"{type(error).__name__}: {error}")
         return Row(*self.key, self.repeat, figures or {}, said)
 
 
@@ -125,7 +125,7 @@ class Rounds:
         print(time.strftime("%H:%M:%S"), row.repeat, row.measurement, row.contender, row.profile, outcome, flush=True)
 
 
-def _without_paths(text: str) -> str:
+def without_paths(text: str) -> str:
     """In one line, as the report is a table; and it names no folder of the machine that it was made on."""
     shorter = " ".join(text.split())
     for folder in (str(_ROOT), sys.base_prefix, tempfile.gettempdir(), str(Path.home())):

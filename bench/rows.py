@@ -44,8 +44,8 @@ class Run:
 class RowFile:
     """Written as the rows come, from any thread."""
 
-    def __init__(self, run: Run, path: Path | None = None) -> None:
-        self.path = path or FOLDER / time.strftime("queue-%Y%m%d-%H%M%S.jsonl", time.gmtime())
+    def __init__(self, run: Run, section: str = "queue", path: Path | None = None) -> None:
+        self.path = path or FOLDER / time.strftime(f"{section}-%Y%m%d-%H%M%S.jsonl", time.gmtime())
         self.path.parent.mkdir(exist_ok=True)
         self._lock = threading.Lock()
         self._write({"run": asdict(run)})

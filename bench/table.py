@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from bench.contender import Contender
 from bench.figures import Spread
 from bench.rows import Row
 
 Cell = Callable[[Sequence[Row]], str]
 """What the good rows of one contender and profile come to, in words."""
+
+
+class Entrant(Protocol):
+    """Who has rows: a contender of whatever bench."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +35,34 @@ class Table:
     title: str
     columns: tuple[Column, ...]
     remark: str = ""
+    with_settings: bool = True
+    """Whether a column tells them."""
 
     @property
     def measurements(self) -> list[str]:
         return list(dict.fromkeys(column.measurement for column in self.columns))
 
-    def render(self, rows: Sequence[Row], contenders: Mapping[str, Contender]) -> str:
+    def render(self, rows: Sequence[Row], contenders: Mapping[str, Entrant]) -> str:
         """Markdown; nothing when none of it was measured. What failed stands below with its reason."""
         own = [row for row in rows if row.measurement in self.measurements]
         if not own:
             return ""
-        headings = ["contender", "settings", *(column.heading for column in self.columns), "repeats"]
+        headings = [*self._names("contender", "settings"), *(column.heading for column in self.columns), "repeats"]
         lines = [_line(headings), _line(["---"] * len(headings))]
         order = list(contenders)
         pairs = sorted({(order.index(row.contender), row.profile) for row in own if row.contender in contenders})
         for index, profile in pairs:
             contender = contenders[order[index]]
             mine = [row for row in own if (row.contender, row.profile) == (contender.name, profile)]
-            lines.append(_line([contender.name, _settings(contender, profile), *self._cells(mine), _repeats(mine)]))
+            names = self._names(contender.name, _settings(contender, profile))
+            lines.append(_line([*names, *self._cells(mine), _repeats(mine)]))
         failures = [f"- {row.contender} ({row.profile}), repeat {row.repeat}: {row.error}" for row in own if row.error]
         remark = [f"{self.remark}\n"] if self.remark else []
         failed = ["", "Failed:", "", *failures] if failures else []
         return "\n".join([f"### {self.title}", "", *remark, *lines, *failed])
+
+    def _names(self, contender: str, settings: str) -> list[str]:
+        return [contender, settings] if self.with_settings else [contender]
 
     def _cells(self, rows: Sequence[Row]) -> list[str]:
         return [_cell(column, rows) for column in self.columns]
@@ -76,7 +92,7 @@ def _cell(column: Column, rows: Sequence[Row]) -> str:
     return column.cell(good) if good else "failed"
 
 
-def _settings(contender: Contender, profile: str) -> str:
+def _settings(contender: Entrant, profile: str) -> str:
     said = contender.settings.get(profile)
     return said or profile
 

@@ -52,11 +52,15 @@ class Target:
     digits: int = 1
 
     def verdict(self, value: float | None, best_peer: float | None = None) -> Verdict:
-        if value is None or self.floor.in_numbers(best_peer) is None:
-            return Verdict.UNKNOWN
-        if self.goal.meets(value, best_peer):
-            return Verdict.GOAL
-        return Verdict.FLOOR if self.floor.meets(value, best_peer) else Verdict.MISSED
+        return judged(value, self.floor, self.goal, best_peer)
+
+
+def judged(value: float | None, floor: Bound, goal: Bound, best_peer: float | None = None) -> Verdict:
+    if value is None or floor.in_numbers(best_peer) is None:
+        return Verdict.UNKNOWN
+    if goal.meets(value, best_peer):
+        return Verdict.GOAL
+    return Verdict.FLOOR if floor.meets(value, best_peer) else Verdict.MISSED
 
 
 def best(values: Mapping[str, float], *, at_most: bool) -> float | None:
