@@ -64,27 +64,29 @@ def figures(run: Run) -> Figures:
     }
 
 
-def budget_used(before: Books, after: Books, outages: Iterable[tuple[Books, Books]] = ()) -> tuple[str, float]:
-    """The dimension that binds, and which share of what we could have used of it we did use."""
-    outages = list(outages)
-    shares = {name: _used(name, before, after, outages) for name in DIMENSIONS}
-    binding = max(DIMENSIONS, key=shares.__getitem__)
-    return binding, shares[binding]
+def budget_used(before: Books, after: Books, outages: Sequence[tuple[Books, Books]] = ()) -> tuple[str, float]:
+    """The dimension that was tightest, and which share of what we could have used of it we did use."""
+    binding = max(DIMENSIONS, key=lambda name: _tightness(name, before, after))
+    return binding, _used(binding, before, after, outages)
+
+
+def _tightness(name: str, before: Books, after: Books) -> float:
+    spent = _flow("used", name, before, after) + _flow("charged", name, before, after)
+    return spent / max(1.0, _flow("refilled", name, before, after) - _flow("foreign", name, before, after))
 
 
 def _used(name: str, before: Books, after: Books, outages: Sequence[tuple[Books, Books]]) -> float:
     """At most 1, and 1 only when nothing was spilled, charged, or left to pile up.
 
-    To be had was what was refilled and what stock was drawn upon; not what a foreign user took, what a change of the
-    limits cut off, and what was spilled while every call was answered 529.
+    To be had was what was refilled and what stock was drawn upon; not what a foreign user's share was, what was
+    spilled while every call was answered 529, and what stock somebody took or a change of the limits cut off. Gulps
+    take stock alone: who lets the refill pile up until somebody takes it has not used it.
     """
-    refilled, foreign, used, clamped = (_flow(flow, name, before, after) for flow in _FLOWS)
+    refilled, foreign, used = (_flow(flow, name, before, after) for flow in ("refilled", "foreign", "used"))
     unusable = sum(_flow("spilled", name, *outage) for outage in outages)
-    drawn = -_flow("level", name, before, after) - clamped
-    return used / max(1.0, refilled - foreign - unusable + max(0.0, drawn))
-
-
-_FLOWS = ("refilled", "foreign", "used", "clamped")
+    lost = _flow("clamped", name, before, after) + _flow("gulped", name, before, after)
+    drawn = max(0.0, -_flow("level", name, before, after) - lost)
+    return used / max(1.0, refilled - foreign - unusable + drawn)
 
 
 def _flow(flow: str, name: str, before: Books, after: Books) -> float:

@@ -17,7 +17,7 @@ _HOW = (
     f"{SCENARIOS[0].seconds:.0f} s; the first {SCENARIOS[0].warm_seconds:.0f} are not counted, but for 429s and calls "
     "given up.",
     "Budget used: what we used of the dimension that binds, of what we could have used. That is what the limits "
-    "refilled and what stock was drawn upon, without what somebody else took; 100 % means that no bucket was ever "
+    "refilled and what stock was drawn upon, without the share of somebody else; 100 % means that no bucket was ever "
     "full, nothing was left to pile up, and no 429 cost anything.",
     "A wait is from a caller's wish to the start of the attempt that was answered. Those who still waited at the end "
     "count with their wait so far, and those who gave up with theirs. Large calls have "

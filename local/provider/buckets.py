@@ -13,7 +13,7 @@ from local.provider.clock import Now
 class Flows:
     """Requests or tokens since the start.
 
-    The level is always: what the bucket began with + refilled - spilled - foreign - used - charged - clamped.
+    The level is always: what the bucket began with + refilled - spilled - foreign - gulped - used - charged - clamped.
     """
 
     refilled: float = 0.0
@@ -21,7 +21,9 @@ class Flows:
     spilled: float = 0.0
     """The part of it that found the bucket full."""
     foreign: float = 0.0
-    """What somebody else used."""
+    """The share of the refill that went to somebody else."""
+    gulped: float = 0.0
+    """What somebody else took at once out of the bucket."""
     used: float = 0.0
     """What our calls used."""
     charged: float = 0.0
@@ -74,7 +76,7 @@ class Bucket:
         """Somebody else takes this much at once, or what there is."""
         taken = max(0.0, min(amount, self.level()))
         self._level -= taken
-        self._flows.foreign += taken
+        self._flows.gulped += taken
 
     def change(self, limit_per_minute: float, burst: float) -> None:
         """Another limit from now on; what is above the new capacity is lost."""

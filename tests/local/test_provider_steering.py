@@ -45,7 +45,7 @@ async def test_a_foreign_user_empties_the_buckets(sdk, ask, provider):
     error = await refused(sdk, ask("Hello"))
     assert error is not None
     assert "requests per minute" in error.api_message
-    assert provider.books(MODEL)["dimensions"]["requests"]["foreign"] == pytest.approx(99.5)
+    assert provider.books(MODEL)["dimensions"]["requests"]["gulped"] == pytest.approx(99.5)
 
 
 async def test_a_foreign_user_takes_every_refill(sdk, ask, provider):
