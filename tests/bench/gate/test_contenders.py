@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from tenacity import wait_none
 
 from bench.gate import contenders
 from bench.gate.budget import Budget
@@ -53,10 +54,7 @@ async def test_a_refusal_is_waited_out(name: str, redis_server: RedisServer, red
 
 
 async def test_the_usual_post_gives_up_after_six_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def at_once(seconds: float) -> None:
-        """Its waits are as long as posts have them."""
-
-    monkeypatch.setattr("tenacity.asyncio._portable_async_sleep", at_once)
+    monkeypatch.setattr(semaphore, "wait_random_exponential", lambda **bounds: wait_none())
     made = semaphore.Semaphore()
     job = Job(ORDERS.next(), Scripted(*[busy()] * 9))
     assert await made.call(job) == Outcome.GIVEN_UP
