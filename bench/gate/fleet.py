@@ -1,10 +1,11 @@
 """`python -m bench.gate.fleet PLAN`: imports everything once, then becomes the parent of all workers by fork.
 
 Eight interpreters that start one by one would cost more than some runs last. The workers end by themselves; they are
-killed when this process is told to end.
+killed when this process is told to end, and by the kernel when it dies.
 """
 
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -15,6 +16,8 @@ from bench.gate.plan import Plan
 from bench.gate.scenario import ALL_WORKERS
 from bench.gate.worker import work
 from shared import log
+
+_PR_SET_PDEATHSIG = 1
 
 
 def main(plan: Plan) -> int:
@@ -40,6 +43,7 @@ def _forked(plan: Plan, number: int) -> int:
         return pid
     code = 1
     try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         work(plan, number)
         code = 0
     except BaseException as error:  # whatever it was, this process must not go on as a second parent

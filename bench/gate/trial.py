@@ -31,8 +31,6 @@ _END_SECONDS = 20.0
 _BEFORE_START_SECONDS = 0.3
 _TOKENS_PER_SECOND = 800
 _WORD_CHARACTERS = 800
-
-
 _FLEET = (sys.executable, "-m", "bench.gate.fleet")
 
 
