@@ -1,9 +1,11 @@
 """One order on its way: each attempt at it goes to the provider through the project's own client."""
 
 import time
+from collections.abc import Callable
 from enum import StrEnum
 
 from bench.gate.order import Order
+from shared.pool import Headroom
 from worker.provider import Answer, Provider
 
 
@@ -28,13 +30,13 @@ class Job:
         self.attempts = 0
         self._provider = provider
 
-    async def attempt(self) -> Answer:
+    async def attempt(self, on_headroom: Callable[[Headroom], None] = lambda headroom: None) -> Answer:
         """Makes the call once. Raises ProviderError."""
         self.attempts += 1
         self.started = time.monotonic()
         self.calling = True
         try:
-            return await self._provider.stream(self.request, _unheard)
+            return await self._provider.stream(self.request, _unheard, on_headroom)
         finally:
             self.calling = False
 

@@ -1,26 +1,28 @@
 """This project's gate, as a worker uses it. All that the bench knows of its insides is in this file."""
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from contextlib import suppress
 
 from bench.gate.contender import Contender, Surroundings
 from bench.gate.job import Job, Outcome
-from shared import backoff
-from shared.gate import RENEW_SECONDS, Gate, Limits, Pool
+from shared import ids
+from shared.errors import NoRoomYet
+from shared.gate import KEEP_SECONDS, Gate
+from shared.job import Priority
+from shared.listener import listen
+from shared.pool import Asker, Headroom, Limits, Pool
 from shared.redis_client import close, connect, ping
 from shared.sections import DEFAULT_MODEL
 from worker import pricing
 from worker.background import every
 from worker.model_call import ModelCaller, TargetClient
-from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown, ProviderError
+from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown
 
 _IN_FLIGHT = 200
 """More than are ever needed: the budget is to bind."""
-_PARK_BASE_SECONDS = 5.0
-_PARK_CAP_SECONDS = 60.0
-"""As worker.executor parks a job whose call's attempts are used up."""
+_PATIENCE_SECONDS = 60.0
+"""Longer than any run: a job keeps its slot, so that a wait is one wait."""
 
 
 class Sluice:
@@ -28,33 +30,37 @@ class Sluice:
         budget = surroundings.budget
         limits = Limits(int(budget.requests), int(budget.input_tokens), int(budget.output_tokens), _IN_FLIGHT)
         self._redis = connect(surroundings.redis_url)
-        self._gate = Gate(self._redis)
-        self._caller = ModelCaller(self._gate)
+        self._gate = Gate(self._redis, ids.new_worker_id())
+        self._caller = ModelCaller(self._gate, _PATIENCE_SECONDS)
         self._pool = Pool("bench", limits)
-        self._background: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         pricing.warm_up()
         await ping(self._redis)
-        self._background = asyncio.create_task(every(RENEW_SECONDS, "gate", self._gate.renew))
+        connected = asyncio.Event()
+        hearing = listen(self._redis, self._gate.channel, self._gate.hear, connected.set)
+        self._background = [
+            asyncio.create_task(hearing),
+            asyncio.create_task(every(KEEP_SECONDS, "gate", self._gate.keep)),
+        ]
+        await connected.wait()
 
     async def call(self, job: Job) -> Outcome:
-        """As a job of the service: when the attempts are used up it is parked, and goes on later."""
+        """As a job of the service: when the attempts are used up it goes on later."""
         target = TargetClient("bench", "anthropic", DEFAULT_MODEL, self._pool, _Attempts(job))
-        for parks in itertools.count(1):
-            try:
-                await self._caller.call(target, job.order.kind, 1, job.request, _unheard)
-            except (ProviderBusy, ProviderDown) as error:
-                await asyncio.sleep(_parked(error, parks))
-            else:
+        asker = Asker(
+            job.order.kind, job.order.tenant, 1, Priority.HIGH if job.order.interactive else Priority.STANDARD
+        )
+        while True:
+            with suppress(ProviderBusy, ProviderDown, NoRoomYet):
+                await self._caller.call(target, asker, 1, job.request, _unheard)
                 return Outcome.ANSWERED
-        raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        if self._background is not None:
-            self._background.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._background
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         await close(self._redis)
 
 
@@ -64,19 +70,16 @@ class _Attempts:
     def __init__(self, job: Job) -> None:
         self._job = job
 
-    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
-        return await self._job.attempt()
+    async def stream(
+        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+    ) -> Answer:
+        return await self._job.attempt(on_headroom)
 
     async def probe(self) -> None:
         """Nobody asks."""
 
     async def close(self) -> None:
         """The worker closes the client that all jobs share."""
-
-
-def _parked(error: ProviderError, parks: int) -> float:
-    growing = backoff.exponential(parks, base=_PARK_BASE_SECONDS, cap=_PARK_CAP_SECONDS)
-    return backoff.spread(max(error.retry_after or 0, growing))
 
 
 def _unheard(text: str) -> None:
@@ -88,5 +91,5 @@ CONTENDER = Contender(
     Sluice,
     {"default": "worker.model_call.ModelCaller and the gate as shipped"},
     ("redis", "hiredis", "tenacity"),
-    "A call whose attempts are used up is parked as worker.executor parks its job, and made again.",
+    "A call whose attempts are used up is made again, as when its job was parked; interactive ones are of high priority.",
 )
