@@ -91,5 +91,5 @@ CONTENDER = Contender(
     Sluice,
     {"default": "worker.model_call.ModelCaller and the gate as shipped"},
     ("redis", "hiredis", "tenacity"),
-    "A call whose attempts are used up is made again, as when its job was parked; interactive ones are of high priority.",
+    "A call whose attempts are used up is made again, as when its job was parked; interactive: high priority.",
 )
