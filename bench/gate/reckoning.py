@@ -45,7 +45,7 @@ def figures(run: Run) -> Figures:
     dimension, used = budget_used(run.warm.books, run.end.books, run.outages)
     seconds = run.end.at - run.warm.at
     redis = run.end.redis.since(run.warm.redis)
-    answered = max(1, sum(call.outcome == Outcome.ANSWERED and _in(run, call.ended) for call in run.calls))
+    answered = sum(call.outcome == Outcome.ANSWERED and _in(run, call.ended) for call in run.calls)
     admitted = run.end.books["dimensions"]["requests"]["used"]
     refused = sum(run.end.books["refused"].values())
     return {
@@ -58,8 +58,8 @@ def figures(run: Run) -> Figures:
         "calls_per_s": answered / seconds,
         **_waits(run),
         "jain": jain(shares(run.warm.books, run.end.books, run.scenario.tenants)),
-        "redis_requests": redis.requests / answered,
-        "redis_ms": 1000 * redis.cpu_seconds / answered,
+        "redis_requests": redis.requests / answered if answered else None,
+        "redis_ms": 1000 * redis.cpu_seconds / answered if answered else None,
         "cpu_percent": 100 * (run.end.cpu_seconds - run.warm.cpu_seconds) / (seconds * run.cores),
     }
 

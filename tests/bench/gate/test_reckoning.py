@@ -167,6 +167,7 @@ def test_who_backs_off_still_waits() -> None:
     assert call("a", 2, 5, 9, Outcome.GIVEN_UP).wait == 7
 
 
-def test_without_calls_there_are_no_waits() -> None:
+def test_without_calls_there_are_no_waits_and_no_cost_of_one() -> None:
     found = figures(run_of())
     assert (found["wait_p50_s"], found["interactive_p99_s"]) == (None, None)
+    assert (found["calls_per_s"], found["redis_requests"], found["redis_ms"]) == (0, None, None)
