@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
+from shared.pool import Headroom
 from shared.usage import Usage
-from worker.provider import Answer, Headroom, ModelRequest, ProviderError
+from worker.provider import Answer, ModelRequest, ProviderError
 
 
 def answer(output_tokens: int = 20) -> Answer:
@@ -13,7 +14,6 @@ def answer(output_tokens: int = 20) -> Answer:
         usage=Usage(input_tokens=100, output_tokens=output_tokens),
         model="claude-sonnet-4-6",
         request_id=None,
-        headroom=Headroom(),
     )
 
 
@@ -24,7 +24,9 @@ class Scripted:
         self._steps = list(steps)
         self.asked = 0
 
-    async def stream(self, request: ModelRequest, on_text: Callable[[str], None]) -> Answer:
+    async def stream(
+        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+    ) -> Answer:
         self.asked += 1
         step = self._steps.pop(0) if self._steps else answer()
         if isinstance(step, ProviderError):
