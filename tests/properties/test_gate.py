@@ -64,9 +64,9 @@ class Machine(RuleBasedStateMachine):
                     self.refuse(call_id)
 
     def refuse(self, call_id: str) -> None:
-        entry = self.entries.pop(call_id, None)
-        if entry is None:  # its worker is dead
+        if self.entries[call_id].worker in self.dead:  # it hears of nothing, and says nothing
             return
+        entry = self.entries.pop(call_id)
         buckets = self.provider.buckets
         left = {name: max(0, int(bucket.level)) for name, bucket in buckets.items()}
         told = Headroom({name: int(bucket.limit) for name, bucket in buckets.items()}, left)
