@@ -1,22 +1,18 @@
 """The commands of `python -m bench`."""
 
 import argparse
-import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import contender, install, machine, queue_report, results_file, rows
+from bench import contender, install, queue_report, rows, session
 from bench.contender import Contender
 from bench.gate import command as gate
 from bench.measurement import FULL, SMALL, Measurement
 from bench.measurements import ALL, BY_NAME
 from bench.rounds import Rounds
-from bench.rows import Row, RowFile, Run
-from bench.store import server_binary
+from bench.rows import Row, Run
 from bench.unusable import Unusable
-from bench.workplace import workplace
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,8 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     queue = commands.add_parser("queue", help="install the peers, measure, and write the queue's section of RESULTS.md")
     queue.add_argument("--repeat", type=int, default=3)
-    queue.add_argument("--only", type=gate.names, default=[], help="contenders, separated by commas")
-    queue.add_argument("--tests", type=gate.names, default=[], help=f"of {', '.join(_test_names())}")
+    queue.add_argument("--only", type=session.names, default=[], help="contenders, separated by commas")
+    queue.add_argument("--tests", type=session.names, default=[], help=f"of {', '.join(_test_names())}")
     queue.add_argument("--small", action="store_true", help="show that it works; RESULTS.md is left alone")
     queue.set_defaults(run=_queue)
     report = commands.add_parser("report", help="write the section again, from the rows of one run or of several")
@@ -48,8 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _queue(options: argparse.Namespace) -> int:
-    if not sys.platform.startswith("linux"):
-        raise Unusable("The bench reads CPU time and memory from /proc: run it on Linux, or in a container.")
+    session.require_linux()
     chosen, measurements = _chosen(options.only), _measurements(options.tests)
     reasons = install.install(chosen)
     absent = {one.name: reasons[one.software.environment] for one in chosen if one.software.environment in reasons}
@@ -57,44 +52,30 @@ def _queue(options: argparse.Namespace) -> int:
         print(f"{name} could not be installed and is left out: {why}", flush=True)
     taking_part = [one for one in chosen if one.name not in absent]
 
-    run = Run(
-        day=time.strftime("%Y-%m-%d", time.gmtime()),
-        machine=machine.description(server_binary()),
-        load=os.getloadavg()[0],
+    run = session.new_run(
         repeats=options.repeat,
         small=options.small,
         versions={one.name: one.versions() for one in taking_part},
         absent=absent,
     )
-    file = RowFile(run)
-    measured: list[Row] = []
-
-    def keep(row: Row) -> None:
-        file.add(row)
-        measured.append(row)
-
-    began = time.monotonic()
-    with workplace():
-        Rounds(taking_part, measurements, SMALL if options.small else FULL, keep).run(options.repeat)
-    print(f"{(time.monotonic() - began) / 60:.0f} minutes; rows: bench/.runs/{file.path.name}")
-    _publish(run, measured)
+    sizes = SMALL if options.small else FULL
+    _publish(
+        run,
+        session.measured(
+            run, queue_report.SECTION, lambda keep: Rounds(taking_part, measurements, sizes, keep).run(options.repeat)
+        ),
+    )
     return 0
 
 
 def _report(options: argparse.Namespace) -> int:
-    run, measured = rows.read(options.files)
-    _publish(run, measured)
+    _publish(*rows.read(options.files))
     return 0
 
 
 def _publish(run: Run, measured: Sequence[Row]) -> None:
-    """Figures that mean nothing are shown, not kept."""
     text = queue_report.render(run, measured, {one.name: one for one in _ours_first(contender.everyone())})
-    if run.small:
-        print(text)
-    else:
-        results_file.write_section(queue_report.SECTION, text)
-        print(f"written: {results_file.PATH.name}")
+    session.publish(run, queue_report.SECTION, text)
 
 
 def _chosen(names: Sequence[str]) -> list[Contender]:
