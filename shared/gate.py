@@ -132,8 +132,7 @@ class Gate:
         """Says that this worker lives, and finds out what it missed. Raises StoreUnavailable."""
         for name, pool in list(self._pools.items()):
             waiting = self._waiting.get(name, {})
-            doubtful = clock.monotonic() < self._doubts_until.get(name, 0)
-            if not waiting and not self._in_flight.get(name) and not doubtful:
+            if not waiting and not self._in_flight.get(name) and not self._doubtful(name):
                 continue
             next_ms, leads, granted, unknown, _living = await self._kept(pool, list(waiting))
             for call_id, wait_ms in zip(granted[::2], granted[1::2], strict=True):
@@ -198,8 +197,11 @@ class Gate:
             {"worker": self._owner, "said": json.dumps(said), "limits": pool.limits.as_json()},
         )
 
+    def _doubtful(self, pool_name: str) -> bool:
+        """Whether the gate may hold calls of ours that we know nothing of."""
+        return clock.monotonic() < self._doubts_until.get(pool_name, 0)
+
     async def _kept(self, pool: Pool, waiting: list[str]) -> Any:
-        doubtful = clock.monotonic() < self._doubts_until.get(pool.name, 0)
         known = dict.fromkeys([*waiting, *self._in_flight.get(pool.name, ())], True)
         return await script("gate_keep")(
             self._redis,
@@ -207,7 +209,7 @@ class Gate:
             {
                 "worker": self._owner,
                 "ids": json.dumps(waiting),
-                "known": json.dumps(known) if doubtful else "",
+                "known": json.dumps(known) if self._doubtful(pool.name) else "",
                 "limits": pool.limits.as_json(),
             },
         )

@@ -1,14 +1,17 @@
 """Fixtures for all: a real Valkey of its own on a socket, emptied before and searched for leaks after each test."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
+from shared import scripts
 from shared.redis_client import Redis, connect
 from tests.key_leaks import leaked_keys
+from tests.shared.gating import Gates, with_test_clock
 
 # A busy machine is no bug: how long an example takes never decides.
 settings.register_profile("patient", deadline=None)
@@ -44,3 +47,14 @@ def provider(provider_server: ProviderProcess) -> Iterator[ProviderProcess]:
     provider_server.reset()
     yield provider_server
     provider_server.reset()
+
+
+@pytest.fixture
+async def gates(redis: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gates]:
+    """The gate in a time that the test makes pass."""
+    with_test_clock(monkeypatch)
+    made = Gates(redis)
+    await made.set_clock(made.now)
+    yield made
+    await made.close()
+    scripts.script.cache_clear()

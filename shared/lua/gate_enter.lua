@@ -7,8 +7,9 @@
 --   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before the
 --            provider refused it, false for a new one}
 --   limits   JSON {requests, input, output: per minute; in_flight}: what the settings say; what was learned goes before
--- RETURNS {'granted', ms to wait, input, output, place, next ms, leads}
---      or {'waiting', ms that it may take (while nobody may pass: {'shut', ms until somebody may try, …}), input, output, place, next ms, leads}   the last two: see gate_granting
+-- RETURNS {'granted', ms to wait, input, output, place, next ms, leads}      the last two: see gate_granting
+--      or {'waiting', ms that it may take, and the same}
+--      or {'shut', ms until somebody may try, and the same}    it waits while nobody may pass
 --      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
 
 local DENSITY, OUTPUT, PACE_MS = 0.3, 500, 0.05  -- tokens per character, per call and per ms, until they are learned

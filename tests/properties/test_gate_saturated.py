@@ -1,27 +1,13 @@
 """A fleet that always wants more than there is: all of the budget is used, and nothing is refused."""
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import pytest
 
-from shared import scripts
 from shared.pool import Limits, Pool
 from tests.properties.gate_fleet import Fleet, Load, exact_provider
-from tests.shared.gating import Gates, with_test_clock
+from tests.shared.gating import Gates
 
 SECONDS = 30
 WARM_UP_SECONDS = 30
-
-
-@pytest.fixture
-async def gates(redis: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gates]:
-    with_test_clock(monkeypatch)
-    made = Gates(redis)
-    await made.set_clock(made.now)
-    yield made
-    await made.close()
-    scripts.script.cache_clear()
 
 
 @pytest.mark.parametrize(

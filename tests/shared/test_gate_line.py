@@ -1,25 +1,14 @@
 """What may pass when: room, turns, refusals and deaths, in a time that the test makes pass."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from shared import keys, scripts
+from shared import keys
 from shared.errors import RequestTooLarge
 from shared.job import Priority
 from shared.pool import Headroom, Spent, Used
-from tests.shared.gating import Gates, call, pool, with_test_clock
-
-
-@pytest.fixture
-async def gates(redis: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gates]:
-    with_test_clock(monkeypatch)
-    made = Gates(redis)
-    await made.set_clock(made.now)
-    yield made
-    await made.close()
-    scripts.script.cache_clear()
+from tests.shared.gating import Gates, call, pool
 
 
 async def full(gates: Gates, where: Any) -> None:
