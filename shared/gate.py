@@ -101,7 +101,7 @@ class Gate:
         if news or (headroom.scarce and now - self._observed.get(pool.name, 0) >= _OBSERVE_SECONDS):
             self._limits_seen[pool.name] = dict(headroom.limit)
             self._observed[pool.name] = now
-            self._in_background(self._observe(pool, headroom))
+            self._in_background(self._observe(pool, reservation.id, headroom))
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
         """Ends a call: frees its place, corrects the budget by what was used, learns from it.
@@ -156,11 +156,11 @@ class Gate:
 
     def _come_again(self, pool: Pool) -> None:
         del self._timers[pool.name]
-        self._in_background(self._observe(pool, NOTHING_SAID))
+        self._in_background(self._observe(pool))
 
-    async def _observe(self, pool: Pool, headroom: Headroom) -> None:
+    async def _observe(self, pool: Pool, call_id: str = "", headroom: Headroom = NOTHING_SAID) -> None:
         with suppress(StoreUnavailable):  # it is no news any more; the lead passes to whoever comes next
-            self._lead(pool, *await self._said(pool, headroom))
+            self._lead(pool, *await self._said(pool, call_id, headroom))
 
     def _in_background(self, doing: Any) -> None:
         task = asyncio.create_task(doing)
@@ -189,12 +189,17 @@ class Gate:
             },
         )
 
-    async def _said(self, pool: Pool, headroom: Headroom) -> Any:
+    async def _said(self, pool: Pool, call_id: str, headroom: Headroom) -> Any:
         said = {"limit": dict(headroom.limit), "remaining": dict(headroom.remaining)}
         return await script("gate_observe")(
             self._redis,
             _keys(pool),
-            {"worker": self._owner, "said": json.dumps(said), "limits": pool.limits.as_json()},
+            {
+                "worker": self._owner,
+                "id": call_id,
+                "said": json.dumps(said) if call_id else "",
+                "limits": pool.limits.as_json(),
+            },
         )
 
     def _doubtful(self, pool_name: str) -> bool:

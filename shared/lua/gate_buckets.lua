@@ -6,15 +6,18 @@
 -- calls in flight draw what they are expected to say at a learned speed, and `to_come` is what they have not yet drawn.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines buckets, flow, believe, need_of, room_for, make_room_for, take, give_back, close_buckets
+-- RETURNS nothing: it defines buckets, hold, flow, learn_limits, learn_levels, need_of, room_for, take, give_back, close_buckets
 
-local BURST, LEAST_BURST = 0.1, 0.01    -- of a minute's worth
-local BURST_RECOVERY = BURST / 3600000  -- how fast, per ms, bursts are believed in again
-local FULL = 0.8                        -- of its capacity is nearly all
-local QUIET_MS = 300                    -- so long nobody may have started when a call needs a full bucket
+local FIRST_BURST, LEAST_BURST, BURST = 1 / 60, 0.005, 0.1  -- of a minute's worth
+local UNSHOWN = BURST / 3600000  -- how fast, per ms, larger bursts are believed in where no headers show how large
+local FULL = 0.8                 -- of its capacity is nearly all
+local QUIET_MS = 300             -- so long nobody may have started when a call needs a full bucket
 -- Of a bucket's capacity nobody gets so much: it pays for lag and for wrong estimates, of which those of output are worst.
 local MARGIN = {requests = 0, input = 0.05, output = 0.25}
-local RECOVERY = 0.05 / 6000  -- how fast, per ms, the pace comes back after 429s
+local HALF, ENOUGH, GRAIN = 0.5, 10, {requests = 0, input = 500, output = 500}
+local CREDIT = 1
+local MOMENT_MS = 50             -- within which calls may overtake each other on their way
+local RECOVERY = 0.05 / 6000     -- how fast, per ms, the pace comes back after 429s
 
 local limits_of = cjson.decode(limits)
 local factor = get('factor', 1)
@@ -24,11 +27,17 @@ local function shape(name)
   local limit = get('limit_' .. name, limits_of[name])
   local bucket = buckets[name] or {}
   bucket.limit, bucket.rate = limit, limit * factor / 60000
-  bucket.widest = math.max(1, limit * BURST)
-  bucket.capacity = math.max(1, limit * get('burst_' .. name, BURST), get('wanted_' .. name, 0))
-  bucket.margin = MARGIN[name] * math.max(1, limit * get('burst_' .. name, BURST))
+  if saved['seen_' .. name] then bucket.rate = bucket.rate * saved['seen_' .. name].share end
+  bucket.capacity = math.max(1, limit * get('burst_' .. name, FIRST_BURST))
+  bucket.margin = MARGIN[name] * bucket.capacity
   bucket.level = math.min(bucket.capacity, bucket.level or get('level_' .. name, bucket.capacity))
   buckets[name] = bucket
+end
+
+-- A bucket is believed to hold so much of a minute's worth.
+local function hold(name, burst)
+  saved['burst_' .. name] = math.max(LEAST_BURST, math.min(BURST, burst))
+  shape(name)
 end
 
 local function flow()
@@ -38,8 +47,8 @@ local function flow()
     saved.factor = factor
   end
   for _, name in ipairs(DIMENSIONS) do
-    local burst = get('burst_' .. name, BURST)
-    if burst < BURST then saved['burst_' .. name] = math.min(BURST, burst + elapsed * BURST_RECOVERY) end
+    local burst = get('burst_' .. name, FIRST_BURST)
+    if not saved.shown and burst < BURST then saved['burst_' .. name] = math.min(BURST, burst + elapsed * UNSHOWN) end
     shape(name)
     local bucket = buckets[name]
     bucket.level = bucket.level + elapsed * bucket.rate
@@ -48,6 +57,7 @@ local function flow()
   if speed > 0 and to_come > 0 and elapsed > 0 then
     local drawn = math.min(to_come, speed * elapsed)
     buckets.output.level = buckets.output.level - drawn
+    add('taken_output', drawn)
     saved.to_come = to_come - drawn
     saved.drawn = get('drawn', 0) + drawn / speed  -- ms that each call in flight has been drawing, as far as it counts
   end
@@ -58,29 +68,65 @@ local function flow()
   saved.at = now
 end
 
--- What the provider's answer said: its limits are learned, and what it says is left is never exceeded.
-local function believe(said)
+-- All that was ever taken from a bucket.
+local function taken(name) return get('taken_' .. name, 0) end
+
+-- What an answer's headers say of the limits is so.
+local function learn_limits(limit)
   for _, name in ipairs(DIMENSIONS) do
-    local limit, remaining = said.limit[name], said.remaining[name]
-    if limit and limit >= 1 and limit ~= buckets[name].limit then
-      saved['limit_' .. name] = limit
+    if limit[name] and limit[name] >= 1 and limit[name] ~= buckets[name].limit then
+      saved['limit_' .. name] = limit[name]
       shape(name)
     end
-    if remaining then buckets[name].level = math.min(buckets[name].level, remaining) end
+  end
+end
+
+-- What was left when the provider let this call in is so as well, less what was taken since. Calls that were granted
+-- within a moment of it may have got there before or after it: as far as that goes, what is believed stays.
+local function learn_refill(name, left, call)
+  local bucket, sum, before = buckets[name], left + call.taken[name], saved['seen_' .. name]
+  local low = left < HALF * bucket.capacity
+  if not before then
+    saved['seen_' .. name] = {at = call.starts, sum = sum, share = 1, low = low}
+    return
+  end
+  local elapsed, nominal = call.starts - before.at, bucket.limit / 60000
+  if elapsed * nominal < ENOUGH * (call[name] + GRAIN[name]) or elapsed < 500 then return end
+  local seen = (sum - before.sum) / elapsed / nominal
+  if not (low and before.low) then
+    before.share = before.share + 0.5 * (1 - before.share)
+  elseif seen > 0 and elapsed * nominal < bucket.capacity then
+    before.share = before.share + 0.5 * (math.min(1, math.max(0.1, seen)) - before.share)
+  end
+  before.at, before.sum, before.low = call.starts, sum, low
+  shape(name)
+end
+
+local function learn_levels(remaining, call)
+  local old = call.starts < get('told_of', 0)
+  if not old then saved.told_of = call.starts end
+  for _, name in ipairs(DIMENSIONS) do
+    local bucket, left = buckets[name], remaining[name]
+    if left then
+      saved.shown = true
+      if left > bucket.capacity then hold(name, left / bucket.limit) end
+      local since = left + CREDIT * bucket.rate * math.max(0, now - call.starts) - taken(name)
+      local most, least = since + call.taken[name], since + call.surely_taken[name]
+      if left == 0 or old then least = bucket.level end  -- it may be in debt
+      bucket.level = math.min(bucket.capacity, math.max(least, math.min(most, bucket.level)))
+      if not old then learn_refill(name, left, call) end
+    end
   end
 end
 
 -- How much of a bucket this call needs. One that is larger than a bucket passes a full one.
-local function need_of(call, name)
-  local bucket = buckets[name]
-  return math.min(call[name], bucket.widest - bucket.margin)
-end
+local function need_of(call, name) return math.min(call[name], buckets[name].capacity - buckets[name].margin) end
 
 -- Of the output that is still to be said, so much must be there as is produced faster than it flows in.
 local function output_need_of(call)
   local bucket, speed = buckets.output, get('speed', 0) + call.speed
   local outrun = math.max(0, 1 - bucket.rate / speed)
-  local own = math.min(outrun * call.output, bucket.widest - bucket.margin)
+  local own = math.min(outrun * call.output, bucket.capacity - bucket.margin)
   return own + outrun * get('to_come', 0), outrun > 0 and bucket.rate * call.speed / speed or bucket.rate
 end
 
@@ -103,16 +149,18 @@ local function room_for(call)
   return wait
 end
 
--- Whoever is next may need more than a bucket is believed to hold: it fills up for that call alone.
-local function make_room_for(call)
-  for _, name in ipairs({'requests', 'input'}) do
-    saved['wanted_' .. name] = call and need_of(call, name) + buckets[name].margin or nil
-  end
-end
-
 local function take(call)
-  buckets.requests.level = buckets.requests.level - 1
-  buckets.input.level = buckets.input.level - call.input
+  for _, name in ipairs({'requests', 'input'}) do
+    buckets[name].level = buckets[name].level - call[name]
+    add('taken_' .. name, call[name])
+  end
+  if now - get('marked_at', 0) > MOMENT_MS then
+    saved.mark_before = saved.mark or {requests = 0, input = 0, output = 0}
+    saved.mark = {requests = taken('requests') - 1, input = taken('input') - call.input, output = taken('output')}
+    saved.marked_at = now
+  end
+  call.taken = {requests = taken('requests'), input = taken('input'), output = taken('output')}
+  call.surely_taken = saved.mark_before
   call.drawn = get('drawn', 0)
   add('to_come', call.output)
   add('speed', call.speed)

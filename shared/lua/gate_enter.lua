@@ -12,7 +12,7 @@
 --      or {'shut', ms until somebody may try, and the same}    it waits while nobody may pass
 --      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
 
-local DENSITY, OUTPUT, PACE_MS = 0.3, 500, 0.05  -- tokens per character, per call and per ms, until they are learned
+local DENSITY, OUTPUT, PACE = 0.3, 500, 1  -- tokens per character, per call and per ms, until they are learned
 
 local wanted = cjson.decode(call)
 
@@ -48,10 +48,10 @@ known = known and cmsgpack.unpack(known) or {turns = {}}
 local turn = math.min(wanted.turn, 4)
 local entry = {
   worker = worker, tenant = wanted.tenant, weight = wanted.weight, class = wanted.class, agent = wanted.agent,
-  turn = turn, characters = wanted.characters, place = wanted.place or nil, requests = 1,
+  turn = turn, characters = wanted.characters, place = wanted.place or nil, again = wanted.place and true or nil, requests = 1,
   input = math.max(1, math.ceil(wanted.characters * (known.density or DENSITY))),
   output = math.min(wanted.max_output, math.ceil(known.turns[turn] or known.output or OUTPUT)),
-  speed = get('pace', PACE_MS),
+  speed = get('pace', PACE),
 }
 if entry.input > buckets.input.limit then return {'too_large', entry.input, math.floor(buckets.input.limit)} end
 entry.cost = price(entry)

@@ -5,7 +5,7 @@
 -- ARGV
 -- RETURNS nothing: it defines granted, drop, admit, conclude
 
-local HORIZON_MS = 200
+local HORIZON_MS = 30
 local SILENT_MS = 10000      -- after which a worker is dead, its calls in flight free their places, its waiting ones go
 local MOST_AT_ONCE = 64
 local LOOK_AGAIN_MS = 500
@@ -58,13 +58,12 @@ local function grant_all(asking)
   end
   for _ = 1, MOST_AT_ONCE do
     local id, call = head()
-    make_room_for(call)
     if not id then return -1 end
     local stop = held_up()
     if stop ~= 0 then return math.min(stop or LOOK_AGAIN_MS, LOOK_AGAIN_MS) end
     if flying >= window() then return LOOK_AGAIN_MS end
     local wait = room_for(call)
-    if wait > HORIZON_MS then return math.min(wait - HORIZON_MS, LOOK_AGAIN_MS) end
+    if wait > HORIZON_MS then return math.min(wait, LOOK_AGAIN_MS) end
     step_out(id, call)
     admit(id, call, wait)
     flying = flying + 1

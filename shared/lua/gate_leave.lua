@@ -13,6 +13,8 @@ local SLOWER, SLOWER_EVERY_MS = 0.9, 3000
 local LEARN = 0.2
 local SLOWEST = 0.001         -- tokens per ms
 local UNEXPECTED = 0.3        -- of a bucket was thought to be there, and the provider found it empty
+local A_SECOND_MS = 1000       -- to which that time is rounded up
+local ROUNDED_FROM, ROUNDED = 10000, 500  -- tokens: what is left of larger limits is said in thousands
 
 local ended = cjson.decode(ending)
 
@@ -20,23 +22,30 @@ local ended = cjson.decode(ending)
 local function refused(call)
   local spoken = false
   add('refused_seen', 1)
+  saved.told_of = now
   for _, name in ipairs(DIMENSIONS) do
     local bucket, left = buckets[name], ended.remaining[name]
-    local need = name == 'output' and 1 or need_of(call, name)
-    if left and left < need then
+    local wanted = name == 'output' and 1 or call[name]
+    if left and left < wanted + (name ~= 'requests' and bucket.limit >= ROUNDED_FROM and ROUNDED or 0) then
       spoken = true
-      if bucket.level > UNEXPECTED * bucket.capacity and left < need / 2 then
-        saved['burst_' .. name] = math.max(LEAST_BURST, get('burst_' .. name, BURST) / 2)
-        shape(name)
+      if wanted > bucket.capacity then
+        hold(name, wanted / bucket.limit)
+      elseif bucket.level > UNEXPECTED * bucket.capacity and left < wanted / 2 then
+        hold(name, bucket.capacity / bucket.limit / 2)
       end
-      local then_there = ended.retry_ms < 0 and left or need + bucket.margin - bucket.rate * ended.retry_ms
-      bucket.level = math.min(bucket.level, then_there)
-      ended.remaining[name] = nil  -- that is said more exactly now
+      bucket.level = math.min(bucket.level, left)
+      if ended.retry_ms >= 0 then
+        local there = math.min(wanted, bucket.capacity) + bucket.margin
+        local least = there - bucket.rate * ended.retry_ms
+        local most = call.again and least or there - bucket.rate * (ended.retry_ms - A_SECOND_MS)
+        bucket.level = math.max(least, math.min(most, bucket.level))
+      end
     end
   end
-  if not spoken and ended.retry_ms >= 0 then
+  if spoken then return end
+  if ended.retry_ms >= 0 then
     stay_away(ended.retry_ms)
-  elseif not spoken then
+  else
     trip(ended.jitter)  -- a cap on spending names neither time nor bucket: an outage until told otherwise
   end
   if now - get('slower_at', 0) > SLOWER_EVERY_MS then
@@ -61,6 +70,7 @@ local function answered(call)
 end
 
 flow()
+learn_limits(ended.limit)
 local waits, flies = not nobody_waits() and redis.call('HGET', waiting, id), redis.call('HGET', calls, id)
 if waits then step_out(id, cmsgpack.unpack(waits)) end
 if flies then
@@ -75,7 +85,6 @@ if flies then
     recharge(call, 0)
   end
 end
-believe(ended)
 if ended.outcome == 'ok' then went_well() end
 if ended.outcome == 'down' and flies then went_wrong(ended.jitter) end
 return {conclude(worker)}

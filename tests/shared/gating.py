@@ -53,7 +53,7 @@ class Gates:
         while self.now < until:
             await self.set_clock(min(until, self.now + step))
             if where:
-                await self.worker()._said(where, Headroom())
+                await self.worker()._said(where, "", Headroom())
                 if self.now >= self._kept + KEEP_SECONDS:
                     await self._keep(where)
 
