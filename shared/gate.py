@@ -273,6 +273,7 @@ def _keys(pool: Pool) -> dict[str, str]:
         "standard": keys.gate_line(name, "standard"),
         "low": keys.gate_line(name, "low"),
         "waiting": keys.gate_waiting(name),
+        "tenants": keys.gate_tenants(name),
         "calls": keys.gate_calls(name),
         "tags": keys.gate_tags(name),
         "holders": keys.gate_holders(name),

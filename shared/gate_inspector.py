@@ -15,10 +15,19 @@ class GateInspector:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def look(self, pool: Pool) -> dict[str, Any]:
-        """The pool as it stands, in the fields that `shared/lua/gate_read.lua` names."""
-        where = {"state": keys.gate_state(pool.name), "calls": keys.gate_calls(pool.name)}
+    async def look(self, pool: Pool, tenant: str = "") -> dict[str, Any]:
+        """The pool as it stands, in the fields that `shared/lua/gate_read.lua` names; `own` are the tenant's."""
+        name = pool.name
+        where = {
+            "state": keys.gate_state(name),
+            "high": keys.gate_line(name, "high"),
+            "standard": keys.gate_line(name, "standard"),
+            "low": keys.gate_line(name, "low"),
+            "waiting": keys.gate_waiting(name),
+            "tenants": keys.gate_tenants(name),
+            "calls": keys.gate_calls(name),
+        }
         seen: dict[str, Any] = json.loads(
-            await script("gate_read")(self._redis, where, {"limits": pool.limits.as_json()})
+            await script("gate_read")(self._redis, where, {"tenant": tenant, "limits": pool.limits.as_json()})
         )
         return seen

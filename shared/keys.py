@@ -130,6 +130,12 @@ def gate_waiting(pool: str) -> str:
     return f"sluice:gate:{{{pool}}}:waiting"
 
 
+def gate_tenants(pool: str) -> str:
+    """hash, tenant -> how many of its calls wait; a field is there while it is above zero; lives a day after its last
+    use."""
+    return f"sluice:gate:{{{pool}}}:tenants"
+
+
 def gate_calls(pool: str) -> str:
     """hash, call id -> MessagePack of a call in flight, from its grant to its end; lives a day after its last use."""
     return f"sluice:gate:{{{pool}}}:flying"

@@ -1,4 +1,6 @@
-"""Every metric there is, for Prometheus: the api serves INGRESS, each worker WORK; both serve their process's own."""
+"""Every metric there is, for Prometheus: the api serves INGRESS, each worker WORK; both serve their process's own.
+Those of the gate's pools are in `shared.gate_metrics`.
+"""
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -10,6 +12,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+
+from shared.gate_metrics import GateCollector
 
 __all__ = ["CONTENT_TYPE_LATEST", "generate_latest"]
 
@@ -39,6 +43,8 @@ QUEUE_SLOTS = Gauge("sluice_queue_slots", "Jobs that the living workers can run 
 QUEUE_DRAIN = Gauge(
     "sluice_queue_drain_rate", "Jobs that the living workers can end per second, by those that ended.", registry=INGRESS
 )
+GATE = GateCollector()
+INGRESS.register(GATE)
 
 IN_FLIGHT = Gauge("sluice_worker_jobs_in_flight", "Jobs this worker runs now.", registry=WORK)
 SLOTS = Gauge("sluice_worker_slots", "Jobs this worker may run at once.", registry=WORK)

@@ -8,6 +8,11 @@ from shared.job import Priority
 from shared.keys import DEFAULT_TENANT
 from shared.sections import Target
 
+DIMENSIONS = {"requests": "requests", "input": "input_tokens", "output": "output_tokens"}
+"""What is metered per minute: its name in the gate, and the one in answers and metrics."""
+HELD_UP_BY = ("breaker", "retry_after", "in_flight", *DIMENSIONS.values())
+"""Why calls wait at the gate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

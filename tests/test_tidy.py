@@ -55,7 +55,18 @@ LAYERS = (
     ),
     (
         "mechanism",
-        {"redis_client", "line", "sentinel", "scripts", "metrics", "tracing", "listener", "http_server", "signals"},
+        {
+            "redis_client",
+            "line",
+            "sentinel",
+            "scripts",
+            "metrics",
+            "gate_metrics",
+            "tracing",
+            "listener",
+            "http_server",
+            "signals",
+        },
     ),
 )
 

@@ -8,9 +8,12 @@ from api import schemas
 from api.parts import PartsOf
 from shared import metrics
 from shared.errors import StoreUnavailable
-from shared.redis_client import ping
+from shared.redis_client import ping, reachable
 
 router = APIRouter(tags=["operations"])
+
+_SCRAPE_SECONDS = 2.0
+"""For all that is read from Redis; a scrape that hangs would cost the api's own metrics, too."""
 
 
 @router.get("/healthz", summary="Is the process alive")
@@ -38,8 +41,12 @@ async def readyz(parts: PartsOf) -> Response:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def exposition(parts: PartsOf) -> Response:
+    """The queue and the gate are the whole service's, so every api shows the same: take the `max` over them, not the
+    `sum`. While Redis is away the queue's gauges are NaN and the gate's are absent."""
     try:
-        pace = await parts.inspector.pace()
+        async with reachable(_SCRAPE_SECONDS):
+            pace = await parts.inspector.pace()
+            pools = {name: await parts.gate_inspector.look(pool) for name, (pool, _) in parts.pools.items()}
         metrics.QUEUE_WAITING.set(pace.waiting)
         metrics.QUEUE_RUNNING.set(pace.running)
         metrics.QUEUE_SLOTS.set(pace.slots)
@@ -47,4 +54,6 @@ async def exposition(parts: PartsOf) -> Response:
     except StoreUnavailable:
         for gauge in (metrics.QUEUE_WAITING, metrics.QUEUE_RUNNING, metrics.QUEUE_SLOTS, metrics.QUEUE_DRAIN):
             gauge.set(float("nan"))
+        pools = {}
+    metrics.GATE.tell(pools)
     return Response(metrics.generate_latest(metrics.INGRESS), media_type=metrics.CONTENT_TYPE_LATEST)

@@ -5,41 +5,62 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.documents import errors
-from api.limit_schemas import BucketResource, LimitList, LimitResource, WaitingResource
+from api.limit_schemas import BucketResource, ExpectedWaitResource, LimitList, LimitResource, WaitingResource
 from api.parts import PartsOf, TenantOf
 from shared import clock
-from shared.pool import Pool
+from shared.pool import DIMENSIONS, Pool
 
 router = APIRouter(prefix="/v1/limits", tags=["limits"])
 
 
 @router.get("", responses=errors(401, 503), summary="List limits")
 async def list_limits(parts: PartsOf, tenant: TenantOf) -> LimitList:
-    """Per quota pool: what the provider allows, what is left, who waits, and whether calls pass at all."""
-    pools = [_resource(pool, targets, await parts.gate_inspector.look(pool)) for pool, targets in parts.pools.values()]
+    """Per quota pool: what the provider allows, what is left, who waits and for what, and whether calls pass at all."""
+    pools = [
+        _resource(pool, targets, await parts.gate_inspector.look(pool, tenant), tenant)
+        for pool, targets in parts.pools.values()
+    ]
     return LimitList(object="list", data=pools)
 
 
-def _resource(pool: Pool, targets: list[str], seen: dict[str, Any]) -> LimitResource:
-    configured = {"requests": pool.limits.requests, "input": pool.limits.input, "output": pool.limits.output}
-    shut_ms = max(seen["away_ms"], seen["open_ms"] if seen["breaker"] == "open" else 0)
+def _resource(pool: Pool, targets: list[str], seen: dict[str, Any], tenant: str) -> LimitResource:
+    waiting, shut_ms = seen["waiting"], seen["shut_ms"]
     return LimitResource(
         pool=pool.name,
         targets=targets,
-        **{
-            name if name == "requests" else f"{name}_tokens": BucketResource(
-                limit_per_minute=round(seen[name]["limit"]),
-                remaining=round(seen[name]["level"]),
-                learned=seen[name]["limit"] != limit,
-            )
-            for name, limit in configured.items()
-        },
+        **{name: _bucket(seen[field], getattr(pool.limits, field)) for field, name in DIMENSIONS.items()},
         in_flight=seen["in_flight"],
         max_in_flight=seen["window"],
-        waiting=WaitingResource(**seen["waiting"]),
+        waiting=WaitingResource(
+            total=sum(waiting.values()), **waiting, tenants=seen["tenants"], by_tenant={tenant: seen["own"]}
+        ),
+        expected_wait_seconds=ExpectedWaitResource(
+            **{priority: round(ms / 1000, 1) for priority, ms in seen["expected_ms"].items()}
+        ),
+        held_up_by=seen.get("held_up_by"),
         breaker=seen["breaker"],
         retry_at=clock.rfc3339(round(seen["now_ms"] + shut_ms)) if shut_ms else None,
+        retry_in_seconds=round(shut_ms / 1000, 1) if shut_ms else None,
         pace=round(seen["pace"], 3),
+        answer_tokens_per_second=round(seen["speed"] * 1000, 1) if "speed" in seen else None,
         refused=seen["refused"],
+        refused_last_minute=_count(seen["refused_lately"]),
         failures=seen["failures"],
     )
+
+
+def _bucket(seen: dict[str, Any], configured: int) -> BucketResource:
+    return BucketResource(
+        limit_per_minute=round(seen["limit"]),
+        configured_per_minute=configured,
+        learned=seen["learned"],
+        capacity=round(seen["capacity"]),
+        remaining=round(seen["level"]),
+        reserved=_count(seen["reserved"]),
+        used_last_minute=_count(seen["used"]),
+    )
+
+
+def _count(number: float) -> int:
+    """A correction may belong to what was counted more than a minute ago."""
+    return max(0, round(number))

@@ -59,6 +59,7 @@ local function flow()
     buckets.output.level = buckets.output.level - drawn
     add('taken_output', drawn)
     saved.to_come = to_come - drawn
+    usage_drawn(drawn)
     saved.drawn = get('drawn', 0) + drawn / speed  -- ms that each call in flight has been drawing, as far as it counts
   end
   for _, name in ipairs(DIMENSIONS) do
@@ -164,6 +165,7 @@ local function take(call)
   call.drawn = get('drawn', 0)
   add('to_come', call.output)
   add('speed', call.speed)
+  usage_taken(call)
 end
 
 -- A call has ended and has used so much; the output that it was taken to have said already is corrected, too.
@@ -174,6 +176,7 @@ local function give_back(call, used)
   buckets.output.level = buckets.output.level + drawn - used.output
   saved.to_come = math.max(0, get('to_come', 0) - (call.output - drawn))
   saved.speed = math.max(0, get('speed', 0) - call.speed)
+  usage_settled(call, used, drawn)
 end
 
 local function close_buckets()

@@ -1,7 +1,7 @@
 -- gate_enter: a model call wants to pass. It is granted at once when it is its turn and there is room, else it waits in
 -- line and its worker is told when it may go. Safe to repeat with the same id.
--- USES gate_pool gate_buckets gate_line gate_breaker gate_granting
--- KEYS state high standard low waiting calls tags estimates holders
+-- USES gate_pool gate_usage gate_buckets gate_line gate_breaker gate_granting
+-- KEYS state high standard low waiting tenants calls tags estimates holders
 -- ARGV asking worker call limits
 --   asking   the call's id
 --   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before the

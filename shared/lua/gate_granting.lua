@@ -55,6 +55,7 @@ local function grant_all(asking)
   if flying == 0 then
     saved.to_come = 0
     saved.speed = 0
+    saved.reserved = 0
   end
   for _ = 1, MOST_AT_ONCE do
     local id, call = head()

@@ -1,8 +1,8 @@
 -- gate_keep: a sign of life of a worker whose calls wait or are in flight. It finds out about grants whose message got
 -- lost, about calls that the gate knows nothing of any more, which are to enter again, and about those that the worker
 -- knows nothing of: a cancelled call whose own command came late, over a link that was silent.
--- USES gate_pool gate_buckets gate_line gate_breaker gate_granting
--- KEYS state high standard low waiting calls tags holders
+-- USES gate_pool gate_usage gate_buckets gate_line gate_breaker gate_granting
+-- KEYS state high standard low waiting tenants calls tags holders
 -- ARGV worker ids known limits
 --   ids      JSON list: its calls that wait
 --   known    JSON object with all its calls, in flight or waiting, as names; '' when it has no doubts

@@ -1,7 +1,7 @@
 -- gate_leave: a call has ended, or does not want to pass any more: it frees its place, the budget is corrected by what
 -- was used, and the gate learns. Safe to repeat.
--- USES gate_pool gate_buckets gate_line gate_breaker gate_granting
--- KEYS state high standard low waiting calls tags estimates holders
+-- USES gate_pool gate_usage gate_buckets gate_line gate_breaker gate_granting
+-- KEYS state high standard low waiting tenants calls tags estimates holders
 -- ARGV id worker ending limits
 --   ending   JSON {outcome, used: {requests, input, output} or false when nobody knows, prompt: all its input tokens,
 --            limit: {…}, remaining: {…}, retry_ms: how long the provider asked to stay away, -1 when it did not say,
@@ -23,6 +23,7 @@ local function refused(call)
   local spoken = false
   add('refused_seen', 1)
   saved.told_of = now
+  usage_refused()
   for _, name in ipairs(DIMENSIONS) do
     local bucket, left = buckets[name], ended.remaining[name]
     local wanted = name == 'output' and 1 or call[name]

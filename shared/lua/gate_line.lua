@@ -42,6 +42,8 @@ local function line_up(id, call)
   redis.call('HSET', waiting, id, cmsgpack.pack(call))
   redis.call('PEXPIRE', LINES[class], DAY_MS)
   redis.call('PEXPIRE', waiting, DAY_MS)
+  redis.call('HINCRBY', tenants, call.tenant, 1)
+  redis.call('PEXPIRE', tenants, DAY_MS)
 end
 
 -- Whose turn it is: id, call; nil when nobody waits.
@@ -64,6 +66,7 @@ end
 local function step_out(id, call)
   redis.call('ZREM', LINES[call.class], id)
   redis.call('HDEL', waiting, id)
+  if redis.call('HINCRBY', tenants, call.tenant, -1) <= 0 then redis.call('HDEL', tenants, call.tenant) end
   add('waiting_' .. call.class, -1)
   saved['ahead_' .. call.class] = math.max(0, get('ahead_' .. call.class, 0) - call.cost)
   if get('waiting_' .. call.class, 0) == 0 then saved['ahead_' .. call.class] = 0 end

@@ -1,26 +1,73 @@
 -- gate_read: a pool as it stands, for people to look at. Changes nothing.
--- USES gate_pool gate_buckets gate_breaker
--- KEYS state calls
--- ARGV limits
--- RETURNS JSON {now_ms, requests, input, output: {limit, level, capacity}, in_flight, window,
---         waiting: {high, standard, low}, breaker: closed, open or half, open_ms: how long it still is, away_ms: how long nobody calls, pace: 1 less what
---         429s took from it, refused, failures: how many were seen}
+-- USES gate_pool gate_usage gate_buckets gate_line gate_breaker
+-- KEYS state high standard low waiting tenants calls
+-- ARGV tenant limits
+--   tenant   whose own waiting calls are counted, too; '' for nobody's
+-- RETURNS JSON {now_ms, in_flight, window, breaker: closed, open or half,
+--         requests, input, output: {limit, learned: whether the provider said it, capacity, level, reserved: taken for
+--           calls in flight, or of output still to come from them, used: in the last minute},
+--         waiting: {high, standard, low}, expected_ms: {high, standard, low}: how long a call that comes now may wait,
+--         tenants: how many have calls that wait, own: how many of the tenant's wait,
+--         held_up_by: breaker, retry_after, in_flight, or what the next one waits for: requests, input_tokens or
+--           output_tokens; absent when nothing holds calls up,
+--         shut_ms: how long nobody calls, since the breaker is open or the provider asked for it,
+--         pace: 1 less what 429s took from it, speed: learned tokens per ms of an answer, absent before the first,
+--         refused, failures: how many were seen, refused_lately: in the last minute}
+
+local CLASSES = {'high', 'standard', 'low'}
 
 flow()
+local stop, flying, used = held_up(), redis.call('HLEN', calls), usage_of_a_minute()
+local reserved = {requests = flying, input = get('reserved', 0), output = get('to_come', 0)}
 local seen = {
   now_ms = now,
-  in_flight = redis.call('HLEN', calls),
+  in_flight = flying,
   window = window(),
-  waiting = {high = get('waiting_1', 0), standard = get('waiting_2', 0), low = get('waiting_3', 0)},
   breaker = saved.breaker or 'closed',
-  open_ms = math.max(0, get('open_until', 0) - now),
-  away_ms = math.max(0, get('away_until', 0) - now),
+  waiting = {},
+  expected_ms = {},
+  tenants = nobody_waits() and 0 or redis.call('HLEN', tenants),
+  own = nobody_waits() and 0 or tonumber(redis.call('HGET', tenants, tenant) or 0),
+  shut_ms = stop or 0,
   pace = factor,
+  speed = saved.pace,
   refused = get('refused_seen', 0),
+  refused_lately = used.refused,
   failures = get('failures_seen', 0),
 }
 for _, name in ipairs(DIMENSIONS) do
   local bucket = buckets[name]
-  seen[name] = {limit = bucket.limit, level = bucket.level, capacity = bucket.capacity}
+  seen[name] = {
+    limit = bucket.limit, learned = saved['limit_' .. name] ~= nil, capacity = bucket.capacity, level = bucket.level,
+    reserved = flying > 0 and reserved[name] or 0, used = used[name],
+  }
+end
+local minutes = 0
+for class, name in ipairs(CLASSES) do
+  minutes = minutes + get('ahead_' .. class, 0)
+  seen.waiting[name] = get('waiting_' .. class, 0)
+  seen.expected_ms[name] = math.max(minutes * 60000, stop or 0)
+end
+
+-- The bucket that the call waits for the longest, nil when there is room: as if the others held plenty.
+local function scarcest(call)
+  local found, longest = nil, 0
+  for _, name in ipairs({'input', 'output', 'requests'}) do
+    for _, other in ipairs(DIMENSIONS) do
+      buckets[other].level = other == name and seen[name].level or math.huge
+    end
+    local wait = room_for(call)
+    if wait > longest then found, longest = name == 'requests' and name or name .. '_tokens', wait end
+  end
+  return found
+end
+
+local _, next_one = head()
+if stop ~= 0 then
+  seen.held_up_by = seen.breaker == 'closed' and 'retry_after' or 'breaker'
+elseif flying >= seen.window then
+  seen.held_up_by = 'in_flight'
+elseif next_one then
+  seen.held_up_by = scarcest(next_one)
 end
 return cjson.encode(seen)

@@ -1,6 +1,7 @@
 """Redis away: 503 and when to come back, and afterwards all is well again without a restart."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import httpx2
@@ -75,6 +76,7 @@ async def test_without_redis_everything_says_503_and_when_to_come_back(
             ("GET", f"{NO_JOB}?wait=30"),
             ("POST", f"{NO_JOB}/cancel"),
             ("GET", "/v1/agents"),
+            ("GET", "/v1/limits"),
         ):
             answer = await http.request(method, path, json=WORK)
             problem(answer, 503, "store_unavailable")
@@ -87,6 +89,7 @@ async def test_without_redis_everything_says_503_and_when_to_come_back(
         metrics = await http.get("/metrics")
         assert metrics.status_code == 200
         assert "sluice_queue_waiting_jobs NaN" in metrics.text
+        assert not re.search(r"^sluice_gate_", metrics.text, re.MULTILINE), "nothing that once was true"
         problem(await http.post("/v1/jobs", json={}), 422, "invalid_request")
     finally:
         await come_back(http, own_redis, store)
@@ -142,6 +145,19 @@ async def test_many_who_ask_a_redis_that_hangs_do_not_wait_for_each_other(
         own_redis.resume()
     assert {answer.status_code for answer in answers} == {503}
     assert max(answer.elapsed.total_seconds() for answer in answers) < 8
+
+
+async def test_a_scrape_does_not_hang_with_redis(http: httpx2.AsyncClient, own_redis: RedisServer) -> None:
+    assert "sluice_gate_remaining{" in (await http.get("/metrics")).text
+    own_redis.pause()
+    try:
+        scraped = await http.get("/metrics")
+    finally:
+        own_redis.resume()
+    assert scraped.status_code == 200
+    assert scraped.elapsed.total_seconds() < 5, "Prometheus gives up after ten"
+    assert "sluice_gate_remaining{" not in scraped.text
+    assert "sluice_http_request_duration_seconds_count" in scraped.text
 
 
 async def test_a_long_poll_hears_of_changes_after_redis_was_away(

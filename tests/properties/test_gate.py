@@ -2,6 +2,7 @@
 never believes in more than there is."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -154,6 +155,14 @@ class Machine(RuleBasedStateMachine):
         ]
         assert sorted(lines) == waiting
         assert len(flying) <= POOL.limits.in_flight
+
+    @invariant()
+    def what_is_kept_for_people_to_see_is_as_if_it_were_counted(self) -> None:
+        waits = Counter(self.entries[each].reservation.call.asker.tenant for each in self.waiting())
+        kept = self.run(self.redis.hgetall(keys.gate_tenants(POOL.name)))
+        assert {tenant: int(count) for tenant, count in kept.items()} == waits
+        reserved = sum(self.entries[each].reservation.input_tokens for each in self.flying())
+        assert self.run(self.gates.look(POOL))["input"]["reserved"] == reserved
 
     @invariant()
     def it_never_believes_in_more_than_there_is(self) -> None:

@@ -34,3 +34,5 @@ async def test_all_of_the_budget_is_used_and_nothing_refused(
     assert provider.refused == refused == 0
     share = (fleet.produced(binding) - before) / (getattr(limits, binding) / 60 * SECONDS)
     assert share > 0.97
+    seen = await gates.look(pool)
+    assert seen[binding]["used"] == pytest.approx(fleet.produced(binding), rel=0.05), "the whole run was a minute"

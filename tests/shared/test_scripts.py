@@ -16,8 +16,9 @@ SHARED = {
     for name in line.split()
 }
 NAMES = sorted(FILES.keys() - SHARED)
-PLACES = {"state": keys.gate_state("pool"), "calls": keys.gate_calls("pool")}
-ARGS = {"limits": '{"requests": 50, "input": 10, "output": 10, "in_flight": 1}'}
+NAMES_OF_KEYS = ("state", "high", "standard", "low", "waiting", "tenants", "calls")
+PLACES = dict.fromkeys(NAMES_OF_KEYS, keys.gate_state("pool"))
+ARGS = {"tenant": "", "limits": '{"requests": 50, "input": 10, "output": 10, "in_flight": 1}'}
 
 
 def test_there_are_scripts() -> None:
@@ -65,7 +66,7 @@ async def test_every_script_compiles_and_is_known_by_our_own_digest(redis: Redis
 async def test_a_call_by_other_names_is_refused_before_it_is_sent(
     redis: Redis, given: dict[str, str], args: dict[str, str | int]
 ) -> None:
-    with pytest.raises(TypeError, match=r"gate_read takes KEYS .'state', 'calls'. and ARGV"):
+    with pytest.raises(TypeError, match=r"gate_read takes KEYS .'state', 'high', .*'calls'. and ARGV"):
         await script("gate_read")(redis, given, args)
 
 

@@ -257,7 +257,7 @@ async def test_a_429_keeps_every_caller_away(gate: CountingGate, redis: Redis) -
         await call(gate, target(Scripted(*[busy(retry_after=0.2)] * 5)))
     assert [spent.retry_after for spent in gate.settled] == [0.2] * 5
     assert (await look(redis))["refused"] == 5
-    assert 0 < (await look(redis))["away_ms"] <= 200
+    assert 0 < (await look(redis))["shut_ms"] <= 200
 
 
 async def test_a_refused_call_goes_back_to_its_place(gate: CountingGate) -> None:
