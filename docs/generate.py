@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from shared import metrics
 from shared.sections import NAMED, SECTIONS
 from shared.states import FINISHED, TRANSITIONS, Status
 
@@ -55,8 +57,28 @@ def _default(value: Any) -> str:
     return f"`{json.dumps(to_jsonable_python(plain))}`"
 
 
+def metrics_tables() -> str:
+    """Every metric of our own, by the process that serves it."""
+    tables = (("api", metrics.INGRESS), ("worker", metrics.WORK))
+    return "\n\n".join("\n".join(_metrics_of(process, registry)) for process, registry in tables)
+
+
+def _metrics_of(process: str, registry: CollectorRegistry) -> Iterator[str]:
+    yield f"### Of the {process}"
+    yield ""
+    yield "| metric | type | labels | what it is |"
+    yield "|---|---|---|---|"
+    declared = {getattr(one, "_name", ""): one for one in vars(metrics).values()}
+    for family in registry.collect():
+        if family.name.startswith("sluice_"):
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(f"`{label}`" for label in getattr(declared.get(family.name, family), "_labelnames", ()))
+            yield f"| `{name}` | {family.type} | {labels or '–'} | {family.documentation} |"
+
+
 PARTS = {
     "job-lifecycle.md": ("state diagram", state_diagram),
+    "metrics.md": ("metrics tables", metrics_tables),
     "settings.md": ("settings tables", settings_tables),
 }
 
