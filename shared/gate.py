@@ -26,6 +26,7 @@ KEEP_SECONDS = 2.0
 _OBSERVE_SECONDS = 0.5
 _DOUBT_SECONDS = 120.0
 """How long after a call was cancelled unanswered, its command may still be on its way."""
+_MISJUDGED, _MATTERS = 0.25, 0.002
 _LONGEST_PAUSE_SECONDS = 3600.0
 _LEAST_PAUSE_SECONDS = 0.01
 _NOBODY = Call(Asker(""), 0, 0)
@@ -63,7 +64,7 @@ class Gate:
         call_id = ids.new_call_id()
         self._pools[pool.name] = pool
         waiting = self._waiting.setdefault(pool.name, {})
-        place, came = call.place, clock.monotonic()
+        place, came, awaited = call.place, clock.monotonic(), False
         try:
             while True:
                 told = waiting[call_id] = asyncio.get_running_loop().create_future()
@@ -73,10 +74,13 @@ class Gate:
                         f"the call needs about {answer[1]} input tokens, "
                         f"but {pool.name} allows {answer[2]} in a whole minute"
                     )
+                if answer[0] == "spent":
+                    raise NoRoomYet(0, outage=False)
                 what, ms, input_tokens, output_tokens, place, next_ms, leads = answer
                 self._lead(pool, next_ms, leads)
+                awaited = what in ("shut", "tries")
                 wait: float | None = ms / 1000
-                if what != "granted":
+                if what in ("shut", "waiting"):
                     left = came + patience - clock.monotonic()
                     wait = await _heard(
                         told, left, leaving or asyncio.Event(), expected=ms / 1000, outage=what == "shut"
@@ -86,7 +90,7 @@ class Gate:
             self._in_flight.setdefault(pool.name, set()).add(call_id)
             if wait > 0:
                 await asyncio.sleep(wait)
-            return Reservation(call_id, pool, call, input_tokens, output_tokens, place)
+            return Reservation(call_id, pool, call, input_tokens, output_tokens, place, awaited)
         except BaseException:
             self._doubts_until[pool.name] = clock.monotonic() + _DOUBT_SECONDS
             await self.settle(Reservation(call_id, pool, call, 0, 0, ""), Spent(used=Used()))
@@ -98,7 +102,8 @@ class Gate:
         """To be called when an answer begins: what its headers say is news only then."""
         pool, now = reservation.pool, clock.monotonic()
         news = headroom.limit and headroom.limit != self._limits_seen.get(pool.name)
-        if news or (headroom.scarce and now - self._observed.get(pool.name, 0) >= _OBSERVE_SECONDS):
+        due = headroom.scarce and now - self._observed.get(pool.name, 0) >= _OBSERVE_SECONDS
+        if news or due or reservation.awaited or _misjudged(reservation, headroom):
             self._limits_seen[pool.name] = dict(headroom.limit)
             self._observed[pool.name] = now
             self._in_background(self._observe(pool, reservation.id, headroom))
@@ -106,17 +111,20 @@ class Gate:
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
         """Ends a call: frees its place, corrects the budget by what was used, learns from it.
 
-        Never raises: an answer that was paid for must not be lost to the books. Without Redis it is done later.
+        Never raises: an answer that was paid for must not be lost to the books. Without Redis it is done later, and
+        when it is cancelled it goes on in the background.
         """
-        pool = reservation.pool
-        self._in_flight.get(pool.name, set()).discard(reservation.id)
+        self._in_flight.get(reservation.pool.name, set()).discard(reservation.id)
         jitter = random.random()  # noqa: S311  (spreads fleets)
+        await asyncio.shield(self._in_background(self._settle(reservation, spent, jitter)))
+
+    async def _settle(self, reservation: Reservation, spent: Spent, jitter: float) -> None:
         try:
             await self._leave(reservation, spent, jitter)
         except StoreUnavailable:
             self._in_background(until_reachable(lambda: self._leave(reservation, spent, jitter)))
         except Exception as error:
-            logger.warning("gate_not_settled", pool=pool.name, error=f"{type(error).__name__}: {error}")
+            logger.warning("gate_not_settled", pool=reservation.pool.name, error=f"{type(error).__name__}: {error}")
 
     def hear(self, text: str) -> None:
         """A grant, from the channel."""
@@ -160,12 +168,13 @@ class Gate:
 
     async def _observe(self, pool: Pool, call_id: str = "", headroom: Headroom = NOTHING_SAID) -> None:
         with suppress(StoreUnavailable):  # it is no news any more; the lead passes to whoever comes next
-            self._lead(pool, *await self._said(pool, call_id, headroom))
+            self._lead(pool, *await self._said(pool, headroom, call_id))
 
-    def _in_background(self, doing: Any) -> None:
+    def _in_background(self, doing: Any) -> "asyncio.Task[Any]":
         task = asyncio.create_task(doing)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _enter(self, call_id: str, pool: Pool, call: Call, place: str) -> Any:
         wanted = {
@@ -177,6 +186,7 @@ class Gate:
             "characters": call.characters,
             "max_output": call.max_output_tokens,
             "place": float(place) if place else False,
+            "again": bool(call.place),
         }
         return await script("gate_enter")(
             self._redis,
@@ -189,15 +199,19 @@ class Gate:
             },
         )
 
-    async def _said(self, pool: Pool, call_id: str, headroom: Headroom) -> Any:
-        said = {"limit": dict(headroom.limit), "remaining": dict(headroom.remaining)}
+    async def _said(self, pool: Pool, headroom: Headroom, call_id: str = "") -> Any:
+        said = {
+            "limit": dict(headroom.limit),
+            "remaining": dict(headroom.remaining),
+            "input": False if headroom.input_tokens is None else headroom.input_tokens,
+        }
         return await script("gate_observe")(
             self._redis,
             _keys(pool),
             {
                 "worker": self._owner,
                 "id": call_id,
-                "said": json.dumps(said) if call_id else "",
+                "said": json.dumps(said) if headroom is not NOTHING_SAID else "",
                 "limits": pool.limits.as_json(),
             },
         )
@@ -224,7 +238,6 @@ class Gate:
         ending = {
             "outcome": spent.outcome,
             "used": {"requests": used.requests, "input": used.input, "output": used.output} if used else False,
-            "prompt": spent.prompt_tokens,
             "limit": dict(spent.headroom.limit),
             # By the end of an answer, what was left at its beginning is no news.
             "remaining": dict(spent.headroom.remaining) if spent.outcome == "busy" else {},
@@ -258,6 +271,14 @@ async def _heard(
         if told.done():
             return told.result()
     raise NoRoomYet(expected, outage=outage)
+
+
+def _misjudged(reservation: Reservation, headroom: Headroom) -> bool:
+    """Whether the call is far from what was reserved for it, and far enough to matter to others."""
+    if headroom.input_tokens is None:
+        return False
+    off = abs(headroom.input_tokens - reservation.input_tokens)
+    return off > _MISJUDGED * reservation.input_tokens and off > _MATTERS * reservation.pool.limits.input
 
 
 def _tell(waiting: "asyncio.Future[float | None] | None", wait: float | None) -> None:

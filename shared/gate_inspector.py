@@ -26,6 +26,7 @@ class GateInspector:
             "waiting": keys.gate_waiting(name),
             "tenants": keys.gate_tenants(name),
             "calls": keys.gate_calls(name),
+            "tags": keys.gate_tags(name),
         }
         seen: dict[str, Any] = json.loads(
             await script("gate_read")(self._redis, where, {"tenant": tenant, "limits": pool.limits.as_json()})

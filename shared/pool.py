@@ -72,7 +72,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A call that may start, and what is reserved for it in tokens. To be settled, whatever becomes of it."""
+    """A call that may start, and what is reserved for it in tokens. To be settled, whatever becomes of it.
+
+    `awaited`: the gate is shut, or was, and wants to hear as soon as the answer begins.
+    """
 
     id: str
     pool: Pool
@@ -80,6 +83,7 @@ class Reservation:
     input_tokens: int
     output_tokens: int
     place: str
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,12 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """What an answer's headers say of our budget, by dimension (requests, input, output); what they omit is absent."""
+    """What the beginning of an answer says of our budget, by dimension (requests, input, output); what it omits is
+    absent. `input_tokens` is what the provider counted of this call, without cache reads."""
 
     limit: Mapping[str, int] = field(default_factory=dict)
     remaining: Mapping[str, int] = field(default_factory=dict)
+    input_tokens: int | None = None
 
     @property
     def scarce(self) -> bool:
@@ -113,12 +119,10 @@ class Spent:
     """How an attempt ended. `used` is None when nobody knows what the provider counted.
 
     `outcome` is `ok`, `busy` (429), `down` (529, 5xx, no connection), or '' when it says nothing of the provider.
-    `prompt_tokens` are all input tokens of an attempt that succeeded, cache reads among them. `retry_after` is how many
-    seconds the provider asked to stay away, None when it did not say.
+    `retry_after` is how many seconds the provider asked to stay away, None when it did not say.
     """
 
     outcome: str = ""
     used: Used | None = None
-    prompt_tokens: int = 0
     headroom: Headroom = NOTHING_SAID
     retry_after: float | None = None

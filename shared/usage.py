@@ -27,6 +27,11 @@ class Usage:
     def total_tokens(self) -> int:
         return self.input_tokens + self.cache_creation_input_tokens + self.cache_read_input_tokens + self.output_tokens
 
+    @property
+    def counted_input_tokens(self) -> int:
+        """What counts against the provider's limit: all input but what was read from its cache."""
+        return self.input_tokens + self.cache_creation_input_tokens
+
     def as_counters(self) -> dict[str, int]:
         """The counters that are not zero, by name: what to add to a job record."""
         return {name: value for name in USAGE_FIELDS if (value := getattr(self, name))}

@@ -131,9 +131,7 @@ def _weighed(content: Any) -> Any:
 
 
 def _spent(answer: Answer) -> Spent:
-    usage = answer.usage
-    counted = usage.input_tokens + usage.cache_creation_input_tokens
-    return Spent("ok", Used(1, counted, usage.output_tokens), prompt_tokens=counted + usage.cache_read_input_tokens)
+    return Spent("ok", Used(1, answer.usage.counted_input_tokens, answer.usage.output_tokens))
 
 
 def _lost(error: ProviderError) -> Spent:

@@ -8,6 +8,7 @@ long ones that are not, and an overload can come in mid-stream with status 200; 
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -69,10 +70,12 @@ class AnthropicProvider:
         began = False
         try:
             async with self._client.messages.stream(**self._arguments(request)) as stream:
-                on_headroom(_headroom(stream.response.headers))
                 async for event in stream:
                     began = True
-                    if event.type == "text":
+                    if event.type == "message_start":
+                        counted = _usage(event.message).counted_input_tokens
+                        on_headroom(replace(_headroom(stream.response.headers), input_tokens=counted))
+                    elif event.type == "text":
                         on_text(event.text)
                 message = await stream.get_final_message()
                 request_id = stream.request_id
@@ -165,6 +168,6 @@ def _usage(message: Message) -> Usage:
 def _headroom(headers: Mapping[str, str]) -> Headroom:
     def read(what: str) -> dict[str, int]:
         named = {name: headers.get(f"anthropic-ratelimit-{header}-{what}", "") for name, header in _DIMENSIONS.items()}
-        return {name: int(text) for name, text in named.items() if text.isdigit()}
+        return {name: int(text) for name, text in named.items() if text.isascii() and text.isdecimal()}
 
     return Headroom(limit=read("limit"), remaining=read("remaining"))

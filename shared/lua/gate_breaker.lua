@@ -1,12 +1,14 @@
 -- gate_breaker: whether calls may start at all. After several failures of the provider nobody calls (open); then one
--- call of the whole fleet tries (half), and when it succeeds the others follow slowly: a window of calls in flight that
--- grows by one with each success, so that a provider that has just come back is not hit by all at once.
+-- call of the whole fleet tries (half), and as soon as it is answered the others follow slowly: a window of calls in
+-- flight that grows by one with each success, so that a provider that has just come back is not hit by all at once.
+-- What becomes of calls that began before it opened says nothing of what came after.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines window, held_up, trip, went_well, went_wrong, stay_away
+-- RETURNS nothing: it defines window, held_up, trip, came_back, went_well, went_wrong, stay_away
 
 local FAILURES = 5            -- that open it; a success takes half a failure back
-local FIRST_MS, LONGEST_MS = 1000, 60000
+-- Each time that an outage has lasted by so much of itself longer, somebody tries, but not more often or more seldom.
+local LONGER, FIRST_MS, LONGEST_MS = 1 / 8, 1000, 60000
 local SLOW_START = 4
 
 local function window() return math.min(limits_of.in_flight, get('window', limits_of.in_flight)) end
@@ -21,36 +23,44 @@ local function held_up()
       saved.canary = ''
     end
   end
-  if wait <= 0 and saved.breaker == 'half' and saved.canary ~= '' and redis.call('HEXISTS', calls, saved.canary) == 1 then
-    return nil
-  end
+  local tries = wait <= 0 and saved.breaker == 'half' and saved.canary ~= ''
+  if tries and redis.call('HEXISTS', calls, saved.canary) == 1 then return nil end
   return math.max(0, wait)
 end
 
--- Opens it, each time in a row for twice as long.
 local function trip(jitter)
+  if saved.breaker == 'open' then return end
   saved.breaker = 'open'
-  saved.open_ms = math.min(LONGEST_MS, math.max(FIRST_MS, 2 * get('open_ms', 0)))
-  saved.open_until = now + saved.open_ms * (0.75 + 0.5 * jitter)  -- spreads fleets that share a provider
+  saved.out_since = saved.out_since or now
+  local pause = math.max(FIRST_MS, math.min(LONGEST_MS, LONGER * (now - saved.out_since)))
+  saved.open_until = now + pause * (0.75 + 0.5 * jitter)  -- spreads fleets that share a provider
   saved.failures = 0
 end
 
-local function went_well()
-  if saved.breaker == 'half' then
-    saved.breaker = 'closed'
-    saved.open_ms = 0
-    saved.window = SLOW_START
-  elseif get('window', limits_of.in_flight) < limits_of.in_flight then
-    add('window', 1)
-  end
-  if get('failures', 0) > 0 then saved.failures = math.max(0, get('failures', 0) - 0.5) end
+-- The one that tries is being answered.
+local function came_back(id)
+  if saved.breaker ~= 'half' or saved.canary ~= id then return end
+  saved.breaker, saved.out_since = 'closed', nil
+  saved.closed_at, saved.window = now, SLOW_START
 end
 
-local function went_wrong(jitter)
+local function began_after(call) return saved.breaker ~= 'open' and call.starts >= get('closed_at', 0) end
+
+local function went_well(id, call)
+  came_back(id)
+  if saved.breaker == 'half' or not began_after(call) then return end
+  if window() < limits_of.in_flight then add('window', 1) end
+  saved.failures = math.max(0, get('failures', 0) - 0.5)
+end
+
+local function went_wrong(id, call, jitter)
   add('failures_seen', 1)
-  if saved.breaker == 'open' then return end  -- of calls that were under way before
-  add('failures', 1)
-  if saved.breaker == 'half' or get('failures', 0) >= FAILURES then trip(jitter) end
+  if saved.breaker == 'half' then
+    if saved.canary == id then trip(jitter) end
+  elseif began_after(call) then
+    add('failures', 1)
+    if saved.failures >= FAILURES then trip(jitter) end
+  end
 end
 
 local function stay_away(ms) saved.away_until = math.max(get('away_until', 0), now + ms) end

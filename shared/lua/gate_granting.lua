@@ -3,38 +3,62 @@
 -- come again then; all others are told by a message, so that nobody asks in vain.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines granted, drop, admit, conclude
+-- RETURNS nothing: it defines granted, drop, admit, may_start, conclude
 
 local HORIZON_MS = 30
-local SILENT_MS = 10000      -- after which a worker is dead, its calls in flight free their places, its waiting ones go
+local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
+local BURY_EVERY_MS = 1000
+local NOBODY_SPOKE_MS = 3000 -- Redis was away: then the silence is nobody's
 local MOST_AT_ONCE = 64
 local LOOK_AGAIN_MS = 500
 local LEADS_MS = 1500
+local RENEW_EVERY_MS = 3600000
 
 local pool_name = string.match(state, '{(.*)}')
 local granted = {}           -- id -> ms to wait, of the calls granted here
+local flying                 -- how many calls are in flight, once it was asked for
+
+if idle_ms > NOBODY_SPOKE_MS then saved.spoke_again_at = now end
+
+local function in_flight()
+  flying = flying or redis.call('HLEN', calls)
+  return flying
+end
+
+local function remove(id)
+  in_flight()
+  flying = flying - redis.call('HDEL', calls, id)
+end
 
 -- A call in flight that nobody will end. Its tokens stay spent: the provider goes on answering it.
 local function drop(id, call)
-  redis.call('HDEL', calls, id)
+  remove(id)
   give_back(call, {requests = 1, input = call.input, output = call.output})
 end
 
 local function bury_the_dead()
-  for _, worker in ipairs(redis.call('ZRANGEBYSCORE', holders, '-inf', now - SILENT_MS, 'LIMIT', 0, 8)) do
-    redis.call('ZREM', holders, worker)
-    for _, kind in ipairs({calls, waiting}) do
-      local all = redis.call('HGETALL', kind)
-      for i = 1, #all, 2 do
-        local call = cmsgpack.unpack(all[i + 1])
-        if call.worker == worker and kind == waiting then
-          step_out(all[i], call)
-        elseif call.worker == worker then
-          drop(all[i], call)
-        end
-      end
-    end
+  if now - get('buried_at', 0) < BURY_EVERY_MS or now - get('spoke_again_at', 0) < SILENT_MS then return end
+  saved.buried_at = now
+  local dead, found = {}, redis.call('ZRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
+  if #found == 0 then return end
+  redis.call('ZREMRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
+  for _, name in ipairs(found) do dead[name] = true end
+  local all = redis.call('HGETALL', calls)
+  for i = 1, #all, 2 do
+    local call = cmsgpack.unpack(all[i + 1])
+    if dead[call.worker] then drop(all[i], call) end
   end
+end
+
+-- Whose turn it is, of those whose workers live: what the dead left in line goes when its turn comes.
+local function next_in_line()
+  local id, call = head()
+  while id and not redis.call('ZSCORE', holders, call.worker) do
+    step_out(id, call)
+    recharge(call, 0)
+    id, call = head()
+  end
+  return id, call
 end
 
 -- The call may start in `wait` ms.
@@ -44,30 +68,31 @@ local function admit(id, call, wait)
   call.starts = now + wait
   saved.last_start = math.max(get('last_start', 0), call.starts)
   redis.call('HSET', calls, id, cmsgpack.pack(call))
-  redis.call('PEXPIRE', calls, DAY_MS)
+  if in_flight() == 0 then redis.call('PEXPIRE', calls, DAY_MS) end
+  flying = flying + 1
   granted[id] = wait
   if saved.breaker == 'half' then saved.canary = id end
 end
 
+-- Ms until the call may start; whether that is soon enough to let it pass now.
+local function may_start(call)
+  local stop = held_up()
+  if stop ~= 0 then return math.min(stop or LOOK_AGAIN_MS, LOOK_AGAIN_MS), false end
+  if in_flight() >= window() then return LOOK_AGAIN_MS, false end
+  local wait = room_for(call)
+  return math.min(wait, LOOK_AGAIN_MS), wait <= HORIZON_MS
+end
+
 -- Returns ms until the next call may pass, -1 when nobody waits. `asking` is told by the script's own answer.
 local function grant_all(asking)
-  local flying = redis.call('HLEN', calls)
-  if flying == 0 then
-    saved.to_come = 0
-    saved.speed = 0
-    saved.reserved = 0
-  end
   for _ = 1, MOST_AT_ONCE do
-    local id, call = head()
+    if nobody_waits() then return -1 end
+    local id, call = next_in_line()
     if not id then return -1 end
-    local stop = held_up()
-    if stop ~= 0 then return math.min(stop or LOOK_AGAIN_MS, LOOK_AGAIN_MS) end
-    if flying >= window() then return LOOK_AGAIN_MS end
-    local wait = room_for(call)
-    if wait > HORIZON_MS then return math.min(wait, LOOK_AGAIN_MS) end
+    local wait, soon = may_start(call)
+    if not soon then return wait end
     step_out(id, call)
     admit(id, call, wait)
-    flying = flying + 1
     if id ~= asking then
       redis.call('PUBLISH', GRANTS .. call.worker, string.format('%s %.0f %s', id, wait, pool_name))
     end
@@ -87,11 +112,27 @@ local function lead(worker, next_ms)
   return 1
 end
 
+local function renew()
+  if now - get('renewed_at', 0) < RENEW_EVERY_MS then return end
+  saved.renewed_at = now
+  for _, key in ipairs({high, standard, low, waiting, tenants, calls, tags, holders}) do
+    redis.call('PEXPIRE', key, DAY_MS)
+  end
+end
+
+-- When no call is in flight, nothing is left of those that were, whatever the sums say.
+local function balance()
+  if get('speed', 0) ~= 0 and in_flight() > 0 then return end
+  saved.speed, saved.to_come, saved.in_all, saved.reserved = 0, 0, 0, 0
+end
+
 -- The end of every script. Returns ms until somebody is to come again or -1, and whether that is this worker.
 local function conclude(worker, asking)
   bury_the_dead()
+  balance()
   local next_ms = grant_all(asking)
   local leads = lead(worker, next_ms)
+  renew()
   close_buckets()
   close_pool()
   return math.ceil(next_ms), leads

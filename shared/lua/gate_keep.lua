@@ -1,7 +1,7 @@
 -- gate_keep: a sign of life of a worker whose calls wait or are in flight. It finds out about grants whose message got
 -- lost, about calls that the gate knows nothing of any more, which are to enter again, and about those that the worker
 -- knows nothing of: a cancelled call whose own command came late, over a link that was silent.
--- USES gate_pool gate_usage gate_buckets gate_line gate_breaker gate_granting
+-- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags holders
 -- ARGV worker ids known limits
 --   ids      JSON list: its calls that wait
@@ -19,8 +19,7 @@ local function give_up_unknown(mine)
 end
 
 flow()
-redis.call('ZADD', holders, now, worker)
-redis.call('PEXPIRE', holders, DAY_MS)
+if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
 if known ~= '' then give_up_unknown(cjson.decode(known)) end
 local next_ms, leads = conclude(worker)
 local passed, unknown = {}, {}

@@ -4,26 +4,41 @@
 -- served last, so that nobody saves up. Nobody behind the head of a line passes it for want of room.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines price, take_place, line_up, head, step_out, charge, recharge
+-- RETURNS nothing: it defines price, take_place, line_up, nobody_waits, head, step_out, charge, recharge, expected
 
 local LINES = {high, standard, low}  -- zset, call id -> its place
 local CLASS_WEIGHT = {16, 4, 1}
 local BEFORE_ITS_LIKE = 1e-9
+
+if not packed then  -- the state got lost, but not the lines
+  for class, line in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', line) end
+end
 
 -- A call's cost: minutes of the whole pool's time.
 local function price(call)
   return math.max(1 / buckets.requests.limit, call.input / buckets.input.limit, call.output / buckets.output.limit)
 end
 
--- A call gets its place, or keeps the one it had before the provider refused it.
+-- Where a tenant's next call in this class starts: by what it has used, and not before its calls that wait already.
+local function tag_of(call)
+  local known = redis.call('HGET', tags, call.class .. ':' .. call.tenant)
+  if not known then return 0, 0 end
+  local tag, last = string.match(known, '(%S+) (%S+)')
+  return tonumber(tag), tonumber(last)
+end
+
+local function keep_tag(call, tag, last)
+  local is_new = redis.call('HSET', tags, call.class .. ':' .. call.tenant, string.format('%.16g %.16g', tag, last)) == 1
+  if is_new then redis.call('PEXPIRE', tags, DAY_MS) end
+end
+
+-- A call gets its place and pays for it; one that the provider refused keeps the place it had.
 local function take_place(call)
-  if call.place then
-    call.place = call.place - BEFORE_ITS_LIKE
-    return
-  end
-  local flow_of = call.class .. ':' .. call.tenant
-  call.place = math.max(get('place_' .. call.class, 0), tonumber(redis.call('HGET', tags, flow_of) or 0))
-  redis.call('HSET', tags, flow_of, string.format('%.16g', call.place + call.cost / call.weight))
+  local tag, last = tag_of(call)
+  tag = math.max(get('place_' .. call.class, 0), tag)
+  local place = math.max(tag, last)
+  keep_tag(call, tag + call.cost / call.weight, call.place and last or place)
+  call.place = call.place and math.min(call.place, place) - BEFORE_ITS_LIKE or place
 end
 
 -- A class that has somebody to serve again takes up at the turn of the one served last.
@@ -34,16 +49,20 @@ local function nobody_waits()
 end
 
 local function line_up(id, call)
-  local class = call.class
-  if get('waiting_' .. class, 0) == 0 then wake_up(class) end
-  add('waiting_' .. class, 1)
-  add('ahead_' .. class, call.cost)
+  local class, first = call.class, nobody_waits()
   redis.call('ZADD', LINES[class], string.format('%.16g', call.place), id)
   redis.call('HSET', waiting, id, cmsgpack.pack(call))
-  redis.call('PEXPIRE', LINES[class], DAY_MS)
-  redis.call('PEXPIRE', waiting, DAY_MS)
   redis.call('HINCRBY', tenants, call.tenant, 1)
-  redis.call('PEXPIRE', tenants, DAY_MS)
+  if get('waiting_' .. class, 0) == 0 then
+    wake_up(class)
+    redis.call('PEXPIRE', LINES[class], DAY_MS)
+  end
+  if first then
+    redis.call('PEXPIRE', waiting, DAY_MS)
+    redis.call('PEXPIRE', tenants, DAY_MS)
+  end
+  add('waiting_' .. class, 1)
+  add('ahead_' .. class, call.cost)
 end
 
 -- Whose turn it is: id, call; nil when nobody waits.
@@ -72,7 +91,7 @@ local function step_out(id, call)
   if get('waiting_' .. call.class, 0) == 0 then saved['ahead_' .. call.class] = 0 end
 end
 
--- The call is served: its class moves on, and its tenant with it.
+-- The call is served: its class moves on, and the line with it.
 local function charge(call)
   local turn = get('turn_' .. call.class, 0)
   saved['place_' .. call.class] = math.max(get('place_' .. call.class, 0), call.place)
@@ -80,9 +99,26 @@ local function charge(call)
   saved['turn_' .. call.class] = turn + call.cost / CLASS_WEIGHT[call.class]
 end
 
--- It has cost other than was thought.
-local function recharge(call, cost)
-  local more = (cost - call.cost) / call.weight
-  redis.call('HINCRBYFLOAT', tags, call.class .. ':' .. call.tenant, string.format('%.16g', more))
-  redis.call('PEXPIRE', tags, DAY_MS)
+-- It has cost other than was thought; one that was never served costs nothing.
+local function recharge(call, cost, served)
+  local tag, last = tag_of(call)
+  keep_tag(call, tag + (cost - call.cost) / call.weight, last)
+  if served then add('turn_' .. call.class, (cost - call.cost) / CLASS_WEIGHT[call.class]) end
+end
+
+-- How many ms a call may have to wait, roughly: for those of its class before its place, and for what classes that wait
+-- beside it get meanwhile.
+local function expected(class, place, cost)
+  local waits, weight = get('waiting_' .. class, 0), CLASS_WEIGHT[class]
+  local ahead = waits > 0 and redis.call('ZCOUNT', LINES[class], '-inf', string.format('(%.16g', place)) or 0
+  local own = waits > 0 and get('ahead_' .. class, 0) * ahead / waits or 0
+  local minutes, pace = own, factor
+  for other = 1, #LINES do
+    if other ~= class then
+      minutes = minutes + math.min(get('ahead_' .. other, 0), (own + cost) * CLASS_WEIGHT[other] / weight)
+    end
+  end
+  for _, name in ipairs(DIMENSIONS) do pace = math.min(pace, factor * get('share_' .. name, 1)) end
+  local _, next_one = head()
+  return math.max(minutes * 60000 / pace, next_one and room_for(next_one) or 0, held_up() or 0)
 end

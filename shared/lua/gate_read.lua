@@ -1,6 +1,6 @@
 -- gate_read: a pool as it stands, for people to look at. Changes nothing.
--- USES gate_pool gate_usage gate_buckets gate_line gate_breaker
--- KEYS state high standard low waiting tenants calls
+-- USES gate_pool gate_usage gate_buckets gate_breaker gate_line
+-- KEYS state high standard low waiting tenants calls tags
 -- ARGV tenant limits
 --   tenant   whose own waiting calls are counted, too; '' for nobody's
 -- RETURNS JSON {now_ms, in_flight, window, breaker: closed, open or half,
@@ -18,7 +18,7 @@ local CLASSES = {'high', 'standard', 'low'}
 
 flow()
 local stop, flying, used = held_up(), redis.call('HLEN', calls), usage_of_a_minute()
-local reserved = {requests = flying, input = get('reserved', 0), output = get('to_come', 0)}
+local reserved = {requests = flying, input = get('reserved', 0), output = math.max(0, get('to_come', 0))}
 local seen = {
   now_ms = now,
   in_flight = flying,
@@ -42,11 +42,9 @@ for _, name in ipairs(DIMENSIONS) do
     reserved = flying > 0 and reserved[name] or 0, used = used[name],
   }
 end
-local minutes = 0
 for class, name in ipairs(CLASSES) do
-  minutes = minutes + get('ahead_' .. class, 0)
   seen.waiting[name] = get('waiting_' .. class, 0)
-  seen.expected_ms[name] = math.max(minutes * 60000, stop or 0)
+  seen.expected_ms[name] = expected(class, math.huge, 1 / buckets.requests.limit)
 end
 
 -- The bucket that the call waits for the longest, nil when there is room: as if the others held plenty.

@@ -4,7 +4,7 @@
 -- that is counted in to take apart.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines usage_taken, usage_drawn, usage_settled, usage_refused, usage_of_a_minute
+-- RETURNS nothing: it defines usage_taken, usage_drawn, usage_settled, usage_counted, usage_refused, usage_of_a_minute
 
 local SLOT_MS, SLOTS = 10000, 6
 
@@ -41,6 +41,12 @@ local function usage_drawn(output) count(0, 0, output) end
 local function usage_settled(call, used, drawn)
   count(used.requests - 1, used.input - call.input, used.output - drawn)
   saved.reserved = math.max(0, get('reserved', 0) - call.input)
+end
+
+-- The provider has counted the input of a call in flight.
+local function usage_counted(call, input)
+  count(0, input - call.input, 0)
+  add('reserved', input - call.input)
 end
 
 local function usage_refused()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from shared.pool import Headroom
+
 SECONDS_A_TOKEN = 1 / 50
 
 
@@ -36,10 +38,11 @@ class Answering:
 
 @dataclass
 class Provider:
-    """`refused` counts calls that it turned away, `counted` is what it debited."""
+    """`refused` counts calls that it turned away, `counted` is what it debited, `said` what answers began with."""
 
     buckets: dict[str, Bucket]
     calls: dict[str, Answering] = field(default_factory=dict)
+    said: dict[str, Headroom] = field(default_factory=dict)
     refused: int = 0
     counted: dict[str, float] = field(default_factory=lambda: {"requests": 0.0, "input": 0.0, "output": 0.0})
 

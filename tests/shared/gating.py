@@ -9,7 +9,7 @@ from shared import keys, scripts
 from shared.gate import KEEP_SECONDS, Gate
 from shared.gate_inspector import GateInspector
 from shared.job import Priority
-from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
+from shared.pool import NOTHING_SAID, Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
 
 _CLOCK = "test:clock"
 _ASKED = "redis.call('TIME')"
@@ -17,7 +17,9 @@ _ids = itertools.count(1)
 
 
 def pool(**limits: int) -> Pool:
-    return Pool("sonnet", Limits(**{"requests": 600, "input": 600_000, "output": 60_000, "in_flight": 1000} | limits))
+    return Pool(
+        "sonnet", Limits(**{"requests": 600, "input": 600_000, "output": 6_000_000, "in_flight": 1000} | limits)
+    )
 
 
 def call(
@@ -53,7 +55,7 @@ class Gates:
         while self.now < until:
             await self.set_clock(min(until, self.now + step))
             if where:
-                await self.worker()._said(where, "", Headroom())
+                await self.worker()._said(where, NOTHING_SAID)
                 if self.now >= self._kept + KEEP_SECONDS:
                     await self._keep(where)
 
@@ -62,6 +64,15 @@ class Gates:
         for name, gate in self._workers.items():
             if name != "dead":
                 await gate._kept(where, [])
+
+    async def fill(self, where: Pool) -> None:
+        """The pool is known, its buckets hold a tenth of a minute's worth as an answer has shown, and are full."""
+        entry = await self.enter(where, call("scout", agent="scout", input=1, output=1))
+        limits = where.limits
+        shown = {"requests": limits.requests, "input": limits.input, "output": limits.output}
+        await self.worker()._said(where, Headroom({}, shown), entry.id)
+        await self.leave(entry, Spent(used=Used()))
+        await self.later(60)
 
     def worker(self, name: str = "w1") -> Gate:
         return self._workers.setdefault(name, Gate(self.redis, name))
@@ -84,7 +95,7 @@ class Gates:
 
     async def ends(self, entry: "Entry", *, input: int = 90, output: int = 50) -> None:
         """It has succeeded, and used so much."""
-        await self.leave(entry, Spent("ok", Used(1, input, output), prompt_tokens=input))
+        await self.leave(entry, Spent("ok", Used(1, input, output)))
 
     async def in_flight(self, where: Pool) -> set[str]:
         return set(await self.redis.hkeys(keys.gate_calls(where.name)))
@@ -97,15 +108,21 @@ class Gates:
 
 
 class Entry:
-    """A call at the gate. `granted` and `wait` (seconds) are what it was told when it came."""
+    """A call at the gate. `granted` and `wait` (seconds) are what it was told when it came, `spent` that it was not let
+    in line."""
 
     def __init__(self, call_id: str, where: Pool, wanted: Call, worker: str, answer: list[Any]) -> None:
         self.id = call_id
         self.worker = worker
+        self.spent = answer[0] == "spent"
+        if self.spent:
+            answer = ["spent", 0, 0, 0, "", -1, 0]
         what, wait_ms, input_tokens, output_tokens, place, self.next_ms, self.leads = answer
-        self.granted = what == "granted"
+        self.granted = what in ("granted", "tries")
         self.wait = wait_ms / 1000
-        self.reservation = Reservation(call_id, where, wanted, input_tokens, output_tokens, place)
+        self.reservation = Reservation(
+            call_id, where, wanted, input_tokens, output_tokens, place, awaited=what in ("shut", "tries")
+        )
 
 
 def with_test_clock(monkeypatch: pytest.MonkeyPatch) -> None:

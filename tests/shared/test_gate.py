@@ -42,7 +42,7 @@ async def reserve(gate: Gate, where: Pool = POOL) -> Reservation:
         return await gate.reserve(where, CALL)
 
 
-OK = Spent("ok", Used(1, 90, 50), prompt_tokens=90)
+OK = Spent("ok", Used(1, 90, 50))
 
 
 async def test_who_waits_is_told_as_soon_as_there_is_room(redis: Redis) -> None:
@@ -167,7 +167,7 @@ async def test_headers_are_told_when_they_are_news(redis: Any) -> None:
     passed = await reserve(gate)
     told: list[Headroom] = []
 
-    async def tell(pool: Pool, headroom: Headroom) -> Any:
+    async def tell(pool: Pool, headroom: Headroom, call_id: str) -> Any:
         told.append(headroom)
         return -1, 0
 

@@ -13,8 +13,7 @@ from tests.shared.gating import Gates, call, pool
 
 async def full(gates: Gates, where: Any) -> None:
     """The pool is known, and its buckets are full."""
-    await gates.worker()._said(where, Headroom())
-    await gates.later(60)
+    await gates.fill(where)
 
 
 async def test_a_burst_passes_and_the_rest_follows_at_the_rate(gates: Gates) -> None:
@@ -22,9 +21,9 @@ async def test_a_burst_passes_and_the_rest_follows_at_the_rate(gates: Gates) -> 
     await full(gates, where)
 
     entries = [await gates.enter(where, call()) for _ in range(80)]
-    assert [entry.granted for entry in entries].index(False) == 62, "a tenth of a minute's worth, and 0.2 s ahead"
+    assert [entry.granted for entry in entries].index(False) == 60, "a tenth of a minute's worth"
     await gates.later(1, where)
-    assert len(await gates.in_flight(where)) == 72, "then one every tenth of a second"
+    assert len(await gates.in_flight(where)) == 70, "then one every tenth of a second"
     await gates.later(1, where)
     assert len(await gates.in_flight(where)) == 80
 
@@ -56,8 +55,16 @@ async def test_each_dimension_holds_calls_back(gates: Gates, dimension: str, lim
 
 async def test_a_call_larger_than_a_minute_is_refused_at_once(gates: Gates) -> None:
     """Elsewhere it hangs for ever (llama_index issue 23202)."""
-    with pytest.raises(RequestTooLarge, match="30000 input tokens, but sonnet allows 20000"):
-        await gates.worker().reserve(pool(input=20_000), call(input=30_000))
+    where = pool(input=20_000)
+    with pytest.raises(RequestTooLarge, match="50001 input tokens, but sonnet allows 20000"):
+        await gates.worker().reserve(where, call(input=50_000))
+    entry = await gates.enter(where, call(input=30_000))
+    assert entry.reservation.input_tokens == 20_000, "as long as nobody knows what its characters are in tokens"
+
+    await gates.ends(entry, input=30_000)
+
+    with pytest.raises(RequestTooLarge, match="30000 input tokens"):
+        await gates.worker().reserve(where, call(input=30_000))
 
 
 async def test_a_call_larger_than_a_bucket_passes_a_full_one(gates: Gates) -> None:
@@ -106,7 +113,7 @@ async def test_settling_gives_back_what_was_not_used(gates: Gates) -> None:
     behind = await gates.enter(where, call(input=450))
     assert not behind.granted
 
-    await gates.leave(first, Spent("ok", Used(1, 20, 50), prompt_tokens=20))
+    await gates.leave(first, Spent("ok", Used(1, 20, 50)))
 
     assert behind.id in await gates.in_flight(where)
 
@@ -116,7 +123,7 @@ async def test_it_learns_what_calls_of_an_agent_cost(gates: Gates) -> None:
     for _ in range(30):
         entry = await gates.enter(where, call(input=300, output=4000, agent="chatty"))
         await gates.later(1, where)
-        await gates.leave(entry, Spent("ok", Used(1, 200, 1500), prompt_tokens=200))
+        await gates.leave(entry, Spent("ok", Used(1, 200, 1500)))
     await gates.later(60, where)
 
     learned = await gates.enter(where, call(input=300, output=4000, agent="chatty"))
@@ -131,7 +138,7 @@ async def test_cache_reads_are_no_input_tokens(gates: Gates) -> None:
     where = pool(input=6000)
     await full(gates, where)
     entry = await gates.enter(where, call(input=450))
-    await gates.leave(entry, Spent("ok", Used(1, 0, 0), prompt_tokens=450))
+    await gates.leave(entry, Spent("ok", Used(1, 0, 0)))
 
     assert (await gates.enter(where, call(input=450))).granted
 
@@ -139,7 +146,9 @@ async def test_cache_reads_are_no_input_tokens(gates: Gates) -> None:
 async def test_headers_clamp_the_budget_and_teach_the_limit(gates: Gates) -> None:
     where = pool()
     await full(gates, where)
-    await gates.worker()._said(where, Headroom({"requests": 60}, {"requests": 0}))
+    answered = await gates.enter(where, call())
+    await gates.worker()._said(where, Headroom({"requests": 60}, {"requests": 0}), answered.id)
+    await gates.ends(answered)
 
     for _ in range(10):
         await gates.enter(where, call())
@@ -166,12 +175,36 @@ async def test_a_429_is_a_statement_about_a_bucket_and_costs_no_place(gates: Gat
     again = await gates.enter(where, call("a", place=refused.reservation.place))
     assert not again.granted, "no matter who asks"
     assert not any(entry.granted for entry in others)
-    await gates.later(2.7, where)
+    await gates.later(1.9, where)
     assert await gates.in_flight(where) == set()
-    await gates.later(0.4, where)
+    await gates.later(1.2, where)  # the three seconds are rounded up
 
     flying = await gates.in_flight(where)
     assert again.id in flying, "it kept its place"
+
+
+async def test_a_call_that_is_refused_again_waits_for_as_long_as_it_is_told(gates: Gates) -> None:
+    where = pool()
+    await full(gates, where)
+    busy = Spent("busy", Used(), headroom=Headroom({}, {"input": 0}), retry_after=3)
+    again = await gates.enter(where, call())
+    for _ in range(2):
+        await gates.leave(again, busy)
+        again = await gates.enter(where, call(place=again.reservation.place))
+        await gates.later(2.9, where)
+    assert await gates.in_flight(where) == set()
+    await gates.later(0.2, where)
+    assert again.id in await gates.in_flight(where)
+
+
+async def test_a_429_that_says_no_time_is_no_reason_to_call_at_once(gates: Gates) -> None:
+    where = pool()
+    await full(gates, where)
+    refused = await gates.enter(where, call())
+    await gates.leave(refused, Spent("busy", Used(), headroom=Headroom({}, {"input": 0}), retry_after=0))
+    assert not (await gates.enter(where, call(place=refused.reservation.place))).granted
+    await gates.later(0.2, where)
+    assert len(await gates.in_flight(where)) == 1
 
 
 async def test_a_429_that_names_no_bucket_holds_everybody_back(gates: Gates) -> None:
@@ -343,8 +376,8 @@ async def test_failures_open_the_breaker_and_one_call_tries_for_all(gates: Gates
     assert len(flying) == 1
     canary = next(entry for entry in behind if entry.id in flying)
     await gates.leave(canary, Spent("down", Used()))
-    await gates.later(1.4, where)
-    assert await gates.in_flight(where) == set(), "now twice as long"
+    await gates.later(0.7, where)
+    assert await gates.in_flight(where) == set(), "and again nobody calls"
     await gates.later(1, where)
     (second,) = await gates.in_flight(where)
     await gates.ends(next(entry for entry in behind if entry.id == second))

@@ -14,8 +14,7 @@ from tests.shared.gating import Gates, call, pool
 
 async def full(gates: Gates, where: Pool) -> None:
     """The pool is known, and its buckets are full."""
-    await gates.worker()._said(where, Headroom())
-    await gates.later(60)
+    await gates.fill(where)
 
 
 async def used(gates: Gates, where: Pool) -> tuple[float, float, float]:
@@ -60,8 +59,10 @@ async def test_minutes_add_up_slot_by_slot(gates: Gates) -> None:
 async def test_output_counts_as_it_is_drawn_and_is_exact_in_the_end(gates: Gates) -> None:
     where = pool()
     entry = await gates.enter(where, call(input=90, output=400))
-    await gates.later(4, where)
-    assert await used(gates, where) == pytest.approx((1, 90, 200), rel=0.02), "50 tokens a second, unless it is learned"
+    await gates.later(2, where)
+    assert await used(gates, where) == pytest.approx((1, 90, 200), rel=0.02), (
+        "100 tokens a second, unless it is learned"
+    )
     reserved = await gates.look(where)
     assert reserved["output"]["reserved"] == pytest.approx(200, rel=0.02), "what is still to come"
 
@@ -76,10 +77,12 @@ async def test_a_call_that_the_provider_did_not_count_was_no_use(gates: Gates) -
     assert await used(gates, where) == pytest.approx((0, 0, 0))
 
 
-async def test_a_clock_that_goes_back_for_long_shows_no_use_of_the_future(gates: Gates) -> None:
+async def test_for_a_clock_that_goes_back_the_minute_goes_on(gates: Gates) -> None:
     where = pool()
     await gates.ends(await gates.enter(where, call()))
     await gates.set_clock(gates.now - 3600)
+    assert await used(gates, where) == (1, 90, 50)
+    await gates.later(75, where)
     assert await used(gates, where) == (0, 0, 0)
 
 
@@ -101,8 +104,7 @@ async def test_what_is_taken_for_calls_in_flight_is_reserved_until_they_end(gate
 async def test_refusals_are_counted_for_good_and_for_a_minute(gates: Gates) -> None:
     where = pool()
     for _ in range(3):
-        busy = Spent("busy", Used(), headroom=Headroom({}, {"requests": 0}), retry_after=1)
-        await gates.leave(await gates.enter(where, call()), busy)
+        await gates.leave(await gates.enter(where, call()), Spent("busy", Used(), retry_after=1))
         await gates.later(2, where)
     seen = await gates.look(where)
     assert (seen["refused"], seen["refused_lately"]) == (3, 3)
@@ -118,7 +120,7 @@ async def test_a_limit_is_learned_or_configured(gates: Gates) -> None:
     await gates.worker()._said(where, Headroom({"input": 900_000}, {}))
     seen = await gates.look(where)
     assert [seen[name]["learned"] for name in ("requests", "input", "output")] == [False, True, False]
-    assert (seen["input"]["limit"], seen["input"]["capacity"]) == (900_000, 90_000)
+    assert (seen["input"]["limit"], seen["input"]["capacity"]) == (900_000, 15_000)
     assert "speed" not in seen, "nobody has been answered yet"
 
     entry = await gates.enter(where, call())
@@ -164,7 +166,9 @@ async def test_a_backlog_says_how_long_it_may_take(gates: Gates) -> None:
     while len(await gates.waiting(where)) < 10:
         await gates.enter(where, call())
     seen = await gates.look(where)
-    assert seen["expected_ms"] == {"high": 0, "standard": pytest.approx(10_000), "low": pytest.approx(10_000)}
+    assert seen["expected_ms"] == {"high": 1000, "standard": pytest.approx(10_000), "low": pytest.approx(4000)}, (
+        "beside ten of standard, one of low has to let pass four"
+    )
 
 
 async def test_during_an_outage_the_wait_is_until_somebody_tries(gates: Gates) -> None:

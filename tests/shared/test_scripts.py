@@ -66,7 +66,7 @@ async def test_every_script_compiles_and_is_known_by_our_own_digest(redis: Redis
 async def test_a_call_by_other_names_is_refused_before_it_is_sent(
     redis: Redis, given: dict[str, str], args: dict[str, str | int]
 ) -> None:
-    with pytest.raises(TypeError, match=r"gate_read takes KEYS .'state', 'high', .*'calls'. and ARGV"):
+    with pytest.raises(TypeError, match=r"gate_read takes KEYS .'state', 'high', .*'tags'. and ARGV"):
         await script("gate_read")(redis, given, args)
 
 
