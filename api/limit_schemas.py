@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.chain_schemas import ChainResource
+
 
 class BucketResource(BaseModel):
     """One of the things that the provider limits per minute. Limits flow in evenly, as 60 a minute is one a second."""
@@ -132,3 +134,4 @@ class LimitList(BaseModel):
 
     object: Literal["list"]
     data: list[LimitResource]
+    chains: list[ChainResource]

@@ -10,6 +10,7 @@ from api.auth import Authenticator
 from api.directory import AgentDirectory
 from api.followers import Followers
 from shared.catalogue import Catalogue
+from shared.chain_scores import ChainScores
 from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
 from shared.pool import Pool, pool_of
@@ -31,6 +32,7 @@ class Parts:
         self.directory = AgentDirectory(Catalogue(self.redis))
         self.admission = Admission(self.queue, self.directory, self.settings.queue, self.settings.tenants)
         self.gate_inspector = GateInspector(self.redis)
+        self.chain_scores = ChainScores(self.redis)
         self.pools = _pools(self.settings)
         self.authenticator = Authenticator(self.settings.tenants)
 

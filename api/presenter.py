@@ -6,6 +6,7 @@ from typing import Any
 from shared.clock import rfc3339
 from shared.inspector import Sighting
 from shared.job import Job
+from shared.turn import ServedAs
 from shared.usage import dollars
 
 
@@ -39,7 +40,7 @@ def job_resource(sighting: Sighting) -> dict[str, Any]:
             "max_cost_usd": None if budget.max_cost_nano is None else dollars(budget.max_cost_nano),
             "max_seconds": budget.max_seconds,
         },
-        "model": {"requested": spec.chain, "served": job.served, "fallback": False},
+        "model": {"requested": spec.chain, "served": job.served} | _served_as(job),
         "queue": _place(sighting),
         "attempt": job.attempt,
         "metadata": spec.metadata,
@@ -67,6 +68,10 @@ def _start_ms(sighting: Sighting) -> int | None:
     if sighting.job.next_attempt_ms is not None:
         return max(sighting.job.next_attempt_ms, pace.now_ms)
     return None if wait is None else pace.now_ms + int(wait * 1000)
+
+
+def _served_as(job: Job) -> dict[str, bool]:
+    return {"fallback": job.served_as == ServedAs.FALLBACK, "drill": job.served_as == ServedAs.DRILL}
 
 
 def _error(job: Job) -> dict[str, Any] | None:

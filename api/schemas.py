@@ -190,11 +190,13 @@ class BudgetResource(BaseModel):
 
 
 class ModelResource(BaseModel):
-    """`requested` is the agent's chain, `served` the model that answered last."""
+    """`requested` is the agent's chain, `served` the model that answered last: of the first target, or of one that
+    stood in for it (`fallback`), or of the second on purpose (`drill`)."""
 
     requested: str
     served: str | None
     fallback: bool
+    drill: bool
 
 
 class QueueResource(BaseModel):

@@ -32,6 +32,7 @@ class Checkpoints:
                 "record": to_json(record),
                 "counters": json.dumps(_cost(record).as_counters()),
                 "served": record.model if isinstance(record, ModelRecord) else "",
+                "served_as": record.served_as if isinstance(record, ModelRecord) else "",
                 "said": record.text if isinstance(record, ModelRecord) else "",
             },
         )

@@ -54,12 +54,17 @@ class Gate:
         return keys.GRANTS + self._owner
 
     async def reserve(
-        self, pool: Pool, call: Call, patience: float = math.inf, leaving: asyncio.Event | None = None
+        self,
+        pool: Pool,
+        call: Call,
+        patience: float = math.inf,
+        leaving: asyncio.Event | None = None,
+        in_outage: bool = True,
     ) -> Reservation:
         """Returns when the call may start. A cancel gives its place back.
 
         Raises RequestTooLarge, and NoRoomYet when it would take, or has taken, longer than `patience` in seconds, or
-        when `leaving` is set.
+        when `leaving` is set, or at once in an outage of the provider unless it is to wait then, too (`in_outage`).
         """
         call_id = ids.new_call_id()
         self._pools[pool.name] = pool
@@ -77,6 +82,8 @@ class Gate:
                 if answer[0] == "spent":
                     raise NoRoomYet(0, outage=False)
                 what, ms, input_tokens, output_tokens, place, next_ms, leads = answer
+                if what == "shut" and not in_outage:
+                    raise NoRoomYet(ms / 1000, outage=True)
                 self._lead(pool, next_ms, leads)
                 awaited = what in ("shut", "tries")
                 wait: float | None = ms / 1000

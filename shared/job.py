@@ -153,6 +153,7 @@ class Job:
     deaths: list[Death]
     usage: Usage
     served: str | None
+    served_as: str | None
     output: str | None
     error: JobError | None
     incomplete: IncompleteReason | None
@@ -216,6 +217,7 @@ class Job:
             deaths=[_death(line) for line in (record.get("deaths") or "").splitlines()],
             usage=Usage(*(number(name) or 0 for name in USAGE_FIELDS)),
             served=record.get("served") or None,
+            served_as=record.get("served_as") or None,
             output=record.get("output"),
             error=build(JobError, json.loads(error)) if error else None,
             incomplete=IncompleteReason(incomplete) if incomplete else None,

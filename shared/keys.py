@@ -156,6 +156,11 @@ def gate_estimates(pool: str) -> str:
     return f"sluice:gate:{{{pool}}}:learned"
 
 
+def chain_calls(chain: str, target: str) -> str:
+    """list, the last calls of a target in a chain, newest first (see `shared.chain_scores`); lives a day."""
+    return f"sluice:chain:{chain}:{target}"
+
+
 def probe(target: str) -> str:
     """string, JSON of what the last look at the target's provider saw; lives for seconds."""
     return f"sluice:probe:{target}"

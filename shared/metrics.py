@@ -46,6 +46,10 @@ QUEUE_DRAIN = Gauge(
 GATE = GateCollector()
 INGRESS.register(GATE)
 
+FALLBACK_READY = Gauge(
+    "sluice_chain_fallback_ready", "Whether a chain's second target could stand in now.", ["chain"], registry=INGRESS
+)
+
 IN_FLIGHT = Gauge("sluice_worker_jobs_in_flight", "Jobs this worker runs now.", registry=WORK)
 SLOTS = Gauge("sluice_worker_slots", "Jobs this worker may run at once.", registry=WORK)
 FINISHED = Counter("sluice_jobs_finished_total", "Jobs this worker ended.", ["agent", "status"], registry=WORK)
@@ -61,6 +65,28 @@ CALL_SECONDS = Histogram(
     "Time a model call took, gate excluded.",
     ["target", "outcome"],
     buckets=_SECONDS,
+    registry=WORK,
+)
+CHAIN_CALLS = Counter(
+    "sluice_chain_calls_total",
+    "Calls that a chain asked of a target, as first, fallback or drill, by what became of them; no_room is the gate's.",
+    ["chain", "target", "served_as", "outcome"],
+    registry=WORK,
+)
+CHAIN_SECONDS = Histogram(
+    "sluice_chain_call_seconds",
+    "Time a call that succeeded took, gate excluded.",
+    ["chain", "target", "served_as"],
+    buckets=_SECONDS,
+    registry=WORK,
+)
+CHAIN_COST = Counter(
+    "sluice_chain_cost_usd_total", "Money spent by a chain.", ["chain", "target", "served_as"], registry=WORK
+)
+CHAIN_TOOL_CALLS = Counter(
+    "sluice_chain_tool_calls_total",
+    "Tool calls that a chain's models asked for, by whether tool and arguments were valid.",
+    ["chain", "target", "outcome"],
     registry=WORK,
 )
 TOKENS = Counter(

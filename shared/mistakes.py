@@ -25,12 +25,15 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 
 def _dangling(chains: dict[str, Any], targets: dict[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Chains that name targets there are not, and a missing default chain."""
+    """Chains that name targets there are not, or one twice, and a missing default chain."""
     for name, chain in chains.items():
         named = chain.get("targets", []) if isinstance(chain, dict) else []
-        for target in named if isinstance(named, list) else []:
-            if isinstance(target, str) and target not in targets:
+        known = [target for target in named if isinstance(target, str)] if isinstance(named, list) else []
+        for target in known:
+            if target not in targets:
                 yield ("chains", name, "targets"), f"there is no target {target!r}; there is {', '.join(targets)}"
+        if len(set(known)) < len(known):
+            yield ("chains", name, "targets"), "a target stands twice; what it cannot serve once it cannot serve again"
     if chains and "default" not in chains:
         yield ("chains",), "there is no chain `default`; agents that name no chain use it"
     if not chains and len(targets) > 1:

@@ -155,9 +155,13 @@ class Chain(_Section):
     """Targets in the order in which they are asked. Agents name a chain; `default` must be there."""
 
     targets: Annotated[list[Name], Field(min_length=1)]
-    """Names of targets. Only the first is asked yet."""
+    """Names of targets. When one fails, has no room in time or refuses its key, the next is asked."""
+    fallback_after_seconds: Annotated[float, Field(gt=0)] = 5
+    """How long a model call waits at the gate of a target that has another one behind it. While its provider fails it
+    does not wait at all. At the last target it waits for `worker.park_after_seconds`."""
     drill_percent: Annotated[float, Field(ge=0, le=100)] = 0
-    """Share of the traffic sent to the second target on purpose. No effect yet."""
+    """Share of the jobs that ask the second target first, on purpose: so that it is known to work when it is needed. A
+    job that it cannot serve goes to the first."""
 
 
 class Tenant(_Section):

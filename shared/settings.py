@@ -136,9 +136,12 @@ def load(part: Literal["api", "worker"]) -> Settings:
 
 
 def without_effect(settings: Settings) -> list[str]:
-    """The settings that were given but that nothing acts on yet: to be said at start, not silently ignored."""
-    idle = [f"chains.{name}.targets beyond the first" for name, one in settings.chains.items() if one.targets[1:]]
-    idle += [f"chains.{name}.drill_percent" for name, one in settings.chains.items() if one.drill_percent]
+    """The settings that were given but that nothing acts on: to be said at start, not silently ignored."""
+    idle = [
+        f"chains.{name}.drill_percent (there is no second target)"
+        for name, one in settings.chains.items()
+        if one.drill_percent and not one.targets[1:]
+    ]
     for name, tenant in settings.tenants.items():
         idle += [f"tenants.{name}.daily_cost_usd"] if tenant.daily_cost_usd is not None else []
     return idle + [f"webhooks.{field}" for field in sorted(settings.webhooks.model_fields_set)]

@@ -6,6 +6,7 @@ list. Whoever opens a job again reads the journal and knows where it stands: fin
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from shared.stored import build
@@ -13,6 +14,18 @@ from shared.usage import Usage
 
 Block = dict[str, Any]
 """A content block of the Messages API."""
+
+
+_OF_ITS_MODEL = ("thinking", "redacted_thinking")
+"""Blocks signed by the model that said them, for itself and its account."""
+
+
+class ServedAs(StrEnum):
+    """Why it was this target of the chain that answered."""
+
+    FIRST = "first"
+    FALLBACK = "fallback"
+    DRILL = "drill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,7 @@ class ModelRecord:
     model: str
     request_id: str | None
     milliseconds: int
+    served_as: ServedAs = ServedAs.FIRST
 
     @property
     def text(self) -> str:
@@ -73,7 +87,11 @@ def from_json(text: str) -> Record:
     fields = json.loads(text)
     kind = fields.pop("kind")
     if kind == ModelRecord.kind:
-        return build(ModelRecord, fields | {"usage": build(Usage, fields["usage"])})
+        return build(
+            ModelRecord,
+            fields
+            | {"usage": build(Usage, fields["usage"]), "served_as": ServedAs(fields.get("served_as", ServedAs.FIRST))},
+        )
     if kind == IntentRecord.kind:
         return build(IntentRecord, fields)
     return build(ResultRecord, fields)
@@ -142,8 +160,12 @@ class Transcript:
             if block["type"] == "tool_use" and block["id"] not in answered
         ]
 
-    def messages(self) -> list[dict[str, Any]]:
-        """The conversation as the Messages API takes it: each turn's tool results in one message of the user."""
+    def messages(self, target: str | None = None) -> list[dict[str, Any]]:
+        """The conversation as the Messages API takes it: each turn's tool results in one message of the user.
+
+        As `target` may be asked: thinking that another target signed is left out, since one model must not be given
+        that of another. So each target always gets the same words before its own, which its signatures vouch for, too.
+        """
         messages = list(self._opening)
         results: list[Block] = []
         for record in self._records:
@@ -151,7 +173,8 @@ class Transcript:
                 if results:
                     messages.append({"role": "user", "content": results})
                     results = []
-                messages.append({"role": "assistant", "content": record.content})
+                if content := record.content if target in (None, record.target) else _readable(record.content):
+                    messages.append({"role": "assistant", "content": content})
             elif isinstance(record, ResultRecord):
                 results.append(
                     {
@@ -164,3 +187,7 @@ class Transcript:
         if results:
             messages.append({"role": "user", "content": results})
         return messages
+
+
+def _readable(content: list[Block]) -> list[Block]:
+    return [block for block in content if block["type"] not in _OF_ITS_MODEL]

@@ -14,7 +14,8 @@ from shared.scratchpad import Scratchpad
 from shared.turn import ModelRecord, Record, ToolCall, Transcript
 from worker import budget
 from worker.agents.agent import Agent
-from worker.model_call import ModelCaller, TargetClient
+from worker.chain import Chain
+from worker.chain_caller import ChainCaller, Wanted
 from worker.provider import ModelRequest
 from worker.tool_runner import ToolOutcome, run_tool
 from worker.tools import ToolContext
@@ -40,10 +41,10 @@ class Attempt:
         *,
         job: Job,
         agent: Agent,
-        target: TargetClient,
+        chain: Chain,
         owner: str,
         checkpoints: Checkpoints,
-        caller: ModelCaller,
+        caller: ChainCaller,
         weight: float,
         notes: Scratchpad,
         draining: asyncio.Event,
@@ -54,7 +55,7 @@ class Attempt:
     ) -> None:
         self._job = job
         self._agent = agent
-        self._target = target
+        self._chain = chain
         self._owner = owner
         self._checkpoints = checkpoints
         self._caller = caller
@@ -105,16 +106,22 @@ class Attempt:
 
     async def call_model(self, transcript: Transcript, turn: int) -> ModelRecord:
         allowance = budget.output_allowance(self._job.spec.budget, transcript.usage, self._agent.max_output_tokens)
-        request = ModelRequest(
-            system=self._agent.system,
-            messages=transcript.messages(),
-            tools=self._agent.tool_schemas(),
-            max_tokens=allowance,
+        last = transcript.last_model
+        wanted = Wanted(
+            job_id=self._job.id,
+            asker=self._asker,
+            turn=turn,
+            last_target=last.target if last else None,
+            tools=self._agent.tools_by_name,
+            request=lambda target: ModelRequest(
+                system=self._agent.system,
+                messages=transcript.messages(target),
+                tools=self._agent.tool_schemas(),
+                max_tokens=allowance,
+            ),
         )
         try:
-            record = await self._caller.call(
-                self._target, self._asker, turn, request, on_text=lambda text: None, leaving=self._draining
-            )
+            record = await self._caller.call(self._chain, wanted, on_text=lambda text: None, leaving=self._draining)
         except NoRoomYet:
             if self._draining.is_set():  # the turn has not begun
                 raise Drained from None

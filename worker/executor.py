@@ -19,7 +19,8 @@ from shared.turn import Transcript
 from worker.agent_loop import run_agent
 from worker.agents.agent import Agent, Retry
 from worker.attempt import Attempt, Drained, Interruption
-from worker.model_call import ModelCaller, TargetClient
+from worker.chain import Chain
+from worker.chain_caller import ChainCaller
 from worker.provider import ProviderBusy, ProviderError, ProviderRefused
 
 logger = log.get(__name__)
@@ -78,10 +79,10 @@ class Executor:
         owner: str,
         queue: Queue,
         checkpoints: Checkpoints,
-        caller: ModelCaller,
+        caller: ChainCaller,
         weights: Mapping[str, float],
         agents: Mapping[str, Agent],
-        chains: Mapping[str, list[TargetClient]],
+        chains: Mapping[str, Chain],
         catalogue: Catalogue,
         max_crashes: int,
         session_idle_seconds: int,
@@ -182,7 +183,7 @@ class Executor:
         return Attempt(
             job=job,
             agent=agent,
-            target=self._chains[agent.chain][0],
+            chain=self._chains[agent.chain],
             owner=self._owner,
             checkpoints=self._checkpoints,
             caller=self._caller,

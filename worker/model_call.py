@@ -6,8 +6,10 @@ with full jitter, never earlier than the provider's `retry-after`. What is final
 
 import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from tenacity import (
@@ -68,19 +70,26 @@ class ModelCaller:
         request: ModelRequest,
         on_text: Callable[[str], None],
         leaving: asyncio.Event | None = None,
+        *,
+        or_else_after: float | None = None,
     ) -> ModelRecord:
         """The turn's answer. Raises ProviderError when the attempts are used up, NoRoomYet when the gate lets it wait
-        for too long or `leaving` is set meanwhile, RequestTooLarge at once."""
+        for too long or `leaving` is set meanwhile, RequestTooLarge at once.
+
+        With somebody else to ask `or_else_after` is how long it waits, in seconds; in an outage then not at all.
+        """
+        sooner = math.inf if or_else_after is None else or_else_after
+        patience, longest = min(self._patience, sooner), min(_LONGEST_PAUSE_IN_SLOT_SECONDS, sooner)
         call = Call(asker, _characters(request), request.max_tokens, turn)
         async for attempt in AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=_pause,
-            retry=retry_if_exception(_worth_waiting_for),
+            retry=retry_if_exception(partial(_worth_waiting_for, longest=longest)),
             before_sleep=_say,
             reraise=True,
         ):
             with attempt:
-                reservation = await self._pass_gate(target.pool, call, leaving)
+                reservation = await self._pass_gate(target.pool, call, patience, leaving, or_else_after is None)
                 call = replace(call, place=reservation.place)  # a refusal loses no place in line
                 return await self._attempt(target, reservation, request, on_text)
         raise AssertionError("tenacity ends by returning or raising")
@@ -107,9 +116,11 @@ class ModelCaller:
             await self._gate.settle(reservation, spent)
         return _record(target, reservation.call, answer, clock.monotonic() - started)
 
-    async def _pass_gate(self, pool: Pool, call: Call, leaving: asyncio.Event | None) -> Reservation:
+    async def _pass_gate(
+        self, pool: Pool, call: Call, patience: float, leaving: asyncio.Event | None, in_outage: bool
+    ) -> Reservation:
         started = clock.monotonic()
-        reservation = await self._gate.reserve(pool, call, self._patience, leaving)
+        reservation = await self._gate.reserve(pool, call, patience, leaving, in_outage)
         metrics.GATE_SECONDS.labels(pool.name).observe(clock.monotonic() - started)
         return reservation
 
@@ -169,11 +180,11 @@ def _record(target: TargetClient, call: Call, answer: Answer, seconds: float) ->
     )
 
 
-def _worth_waiting_for(error: BaseException) -> bool:
+def _worth_waiting_for(error: BaseException, longest: float) -> bool:
     """What may pass soon; who is asked to stay away for long does not hold a slot meanwhile."""
     if not isinstance(error, ProviderBusy | ProviderDown):
         return False
-    return error.retry_after is None or error.retry_after <= _LONGEST_PAUSE_IN_SLOT_SECONDS
+    return error.retry_after is None or error.retry_after <= longest
 
 
 def _pause(state: RetryCallState) -> float:

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 
-from shared import ids
+from shared import ids, sections
 from shared.catalogue import Catalogue
+from shared.chain_scores import ChainScores
 from shared.checkpoints import Checkpoints
 from shared.gate import Gate
 from shared.pool import pool_of
 from shared.queue import Queue
 from shared.redis_client import close, connect
 from shared.retention import Janitor
-from shared.sections import Target
 from shared.settings import Settings
 from worker.adoption import Adoption
 from worker.agents import Agent
 from worker.arq_worker import LeaseWorker
+from worker.chain import Chain
+from worker.chain_caller import ChainCaller
 from worker.executor import Executor
 from worker.lease_keeper import LeaseKeeper
 from worker.model_call import ModelCaller, TargetClient
@@ -31,7 +33,7 @@ class Parts:
         url = settings.redis.url.get_secret_value()
         self.redis = connect(url)
         self._targets = {name: _client(name, target) for name, target in settings.targets.items()}
-        chains = {name: [self._targets[one] for one in chain.targets] for name, chain in settings.chains.items()}
+        chains = {name: self._chain(name, chain) for name, chain in settings.chains.items()}
 
         queue = Queue(self.redis, retention_ms=retention_ms)
         self.gate = Gate(self.redis, self.owner)
@@ -41,7 +43,7 @@ class Parts:
             owner=self.owner,
             queue=queue,
             checkpoints=Checkpoints(self.redis),
-            caller=ModelCaller(self.gate, settings.worker.park_after_seconds),
+            caller=ChainCaller(ModelCaller(self.gate, settings.worker.park_after_seconds), ChainScores(self.redis)),
             weights={name: tenant.weight for name, tenant in settings.tenants.items()},
             agents=agents,
             chains=chains,
@@ -71,13 +73,17 @@ class Parts:
         self.entries = [agent.entry() for agent in agents.values()]
         self.probe = ReadinessProbe(self.redis, self._targets.values())
 
+    def _chain(self, name: str, chain: sections.Chain) -> Chain:
+        targets = tuple(self._targets[one] for one in chain.targets)
+        return Chain(name, targets, chain.drill_percent, chain.fallback_after_seconds)
+
     async def close(self) -> None:
         for target in self._targets.values():
             await target.provider.close()
         await close(self.redis)
 
 
-def _client(name: str, target: Target) -> TargetClient:
+def _client(name: str, target: sections.Target) -> TargetClient:
     key = target.api_key.get_secret_value() if target.api_key else ""
     provider = AnthropicProvider(
         model=target.model, base_url=str(target.base_url), api_key=key, max_connections=target.max_in_flight

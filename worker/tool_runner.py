@@ -52,6 +52,11 @@ def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
     return None
 
 
+def fits(tools: Mapping[str, Tool], call: ToolCall) -> bool:
+    """Whether the call names a tool there is, with arguments that it takes."""
+    return call.name in tools and not isinstance(_arguments(tools[call.name], call), ToolOutcome)
+
+
 async def run_tool(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     """Runs the call once. Never raises for what the tool does: a failing tool is an answer to the model."""
     started = clock.monotonic()

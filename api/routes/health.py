@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic_core import to_json
 from starlette.responses import Response
 
-from api import schemas
+from api import chain_report, schemas
 from api.parts import PartsOf
 from shared import metrics
 from shared.errors import StoreUnavailable
@@ -41,12 +41,13 @@ async def readyz(parts: PartsOf) -> Response:
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
 async def exposition(parts: PartsOf) -> Response:
-    """The queue and the gate are the whole service's, so every api shows the same: take the `max` over them, not the
-    `sum`. While Redis is away the queue's gauges are NaN and the gate's are absent."""
+    """The queue, the gate and the chains are the whole service's, so every api shows the same: take the `max` over
+    them, not the `sum`. While Redis is away the queue's gauges are NaN and the others are absent."""
     try:
         async with reachable(_SCRAPE_SECONDS):
             pace = await parts.inspector.pace()
             pools = {name: await parts.gate_inspector.look(pool) for name, (pool, _) in parts.pools.items()}
+            chains = await chain_report.chains(parts)
         metrics.QUEUE_WAITING.set(pace.waiting)
         metrics.QUEUE_RUNNING.set(pace.running)
         metrics.QUEUE_SLOTS.set(pace.slots)
@@ -54,6 +55,7 @@ async def exposition(parts: PartsOf) -> Response:
     except StoreUnavailable:
         for gauge in (metrics.QUEUE_WAITING, metrics.QUEUE_RUNNING, metrics.QUEUE_SLOTS, metrics.QUEUE_DRAIN):
             gauge.set(float("nan"))
-        pools = {}
+        pools, chains = {}, []
     metrics.GATE.tell(pools)
+    chain_report.measure(chains)
     return Response(metrics.generate_latest(metrics.INGRESS), media_type=metrics.CONTENT_TYPE_LATEST)

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from api.chain_report import chains
 from api.documents import errors
 from api.limit_schemas import BucketResource, ExpectedWaitResource, LimitList, LimitResource, WaitingResource
 from api.parts import PartsOf, TenantOf
@@ -15,12 +16,13 @@ router = APIRouter(prefix="/v1/limits", tags=["limits"])
 
 @router.get("", responses=errors(401, 503), summary="List limits")
 async def list_limits(parts: PartsOf, tenant: TenantOf) -> LimitList:
-    """Per quota pool: what the provider allows, what is left, who waits and for what, and whether calls pass at all."""
+    """Per quota pool: what the provider allows, what is left, who waits and for what, and whether calls pass at all.
+    Per chain: how its targets do, and whether its fallback could stand in."""
     pools = [
         _resource(pool, targets, await parts.gate_inspector.look(pool, tenant), tenant)
         for pool, targets in parts.pools.values()
     ]
-    return LimitList(object="list", data=pools)
+    return LimitList(object="list", data=pools, chains=await chains(parts))
 
 
 def _resource(pool: Pool, targets: list[str], seen: dict[str, Any], tenant: str) -> LimitResource:

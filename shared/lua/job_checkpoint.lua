@@ -2,10 +2,11 @@
 -- Safe to repeat after a lost answer: a record that is there already is not appended again.
 -- USES job_common job_states
 -- KEYS
--- ARGV id owner index record counters served said
+-- ARGV id owner index record counters served served_as said
 --   index      how many records the worker believes are there
 --   counters   JSON object, what to add to the job's usage
 --   served     the model that served a model record, or ''
+--   served_as  as what: see shared.turn.ServedAs
 --   said       its text, which is the job's partial output, or ''
 -- RETURNS 'ok', or 'lost' when the job or its journal is not as this worker knows it
 
@@ -19,7 +20,7 @@ redis.call('RPUSH', turns, record)
 for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', key, name, string.format('%.0f', more)) end
 if said ~= '' then redis.call('HSET', key, 'said', said) end
 if served ~= '' then
-  redis.call('HSET', key, 'served', served)
+  redis.call('HSET', key, 'served', served, 'served_as', served_as)
   redis.call('HDEL', key, 'parks')             -- the provider answers: the next outage starts anew
 end
 announce({id = id, key = key, status = redis.call('HGET', key, 'status')})

@@ -1,6 +1,7 @@
 """Checkpoints: records are kept in order, once, by the worker that holds the job, and their cost with them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.states import Event
 from shared.submission import Caps
-from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
+from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
 from tests.shared.queueing import claim
 
@@ -73,7 +74,16 @@ async def test_what_a_record_cost_is_added_to_the_job(redis: Redis, checkpoints:
 
     job = await read(redis, job_id)
     assert job.usage == ANSWER.usage + Usage(tool_calls=1)
-    assert job.served == "claude-sonnet-4-6"
+    assert (job.served, job.served_as) == ("claude-sonnet-4-6", "first")
+
+
+async def test_the_job_says_as_what_its_last_turn_was_served(
+    redis: Redis, checkpoints: Checkpoints, job_id: str
+) -> None:
+    assert (await read(redis, job_id)).served_as is None
+    await checkpoints.append(OWNER, job_id, 0, replace(ANSWER, served_as=ServedAs.FALLBACK))
+    await checkpoints.append(OWNER, job_id, 1, INTENT)
+    assert (await read(redis, job_id)).served_as == "fallback"
 
 
 async def test_every_record_is_a_change_that_followers_hear_of(

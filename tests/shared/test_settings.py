@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.errors import SettingsError
-from shared.settings import Settings, load
+from shared.settings import Settings, load, without_effect
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "hunter2-Passw0rd"
@@ -34,7 +34,7 @@ DEFAULTS = {
         "http_port": 8001,
         "agents": [],
     },
-    "chains": {"default": {"targets": ["default"], "drill_percent": 0}},
+    "chains": {"default": {"targets": ["default"], "fallback_after_seconds": 5, "drill_percent": 0}},
     "tenants": {},
     "webhooks": {"allow_http": False, "allow_private_networks": False},
     "sessions": {"idle_seconds": 3600},
@@ -300,6 +300,7 @@ WRONG = {
     "targets.default.pool": ["a b", ""],
     "targets.default.requests_per_minute": ["0"],
     "chains.default.drill_percent": ["-1", "101", "nan"],
+    "chains.default.fallback_after_seconds": ["0", "-1", "inf", "soon"],
     "tenants.acme.weight": ["0", "-1", "inf"],
     "tenants.acme.daily_cost_usd": ["0", "free", "inf"],
     "tenants.acme.key_digests": [DIGEST, '["md5:abc"]', f'["{DIGEST.upper()}"]', f'["{DIGEST}0"]'],
@@ -440,6 +441,7 @@ def test_a_file_that_is_not_there_is_a_mistake(configure: Configure, tmp_path: P
 CHAINS = {
     "no such target": ("[chains.default]\ntargets = ['x']", "there is no target 'x'; there is default"),
     "no default chain": ("[chains.x]\ntargets = ['default']", "there is no chain `default`"),
+    "a target twice": ("[chains.default]\ntargets = ['default', 'default']", "a target stands twice"),
     "no targets": ("[chains.default]\ntargets = []", "at least 1"),
     "a list for a target": ("[chains.default]\ntargets = [['default']]", "valid string"),
     "targets of no chain": ("[targets.a]\n[targets.b]", '[chains.default] targets = ["a", "b"]'),
@@ -454,6 +456,25 @@ def test_chains_that_lead_nowhere_are_a_mistake(configure: Configure, text: str,
     configure(text)
     (mistake,) = mistakes()
     assert says in mistake
+
+
+TWO_TARGETS = "[targets.a]\n[targets.b]\n[chains.default]\ntargets = ['a', 'b']\ndrill_percent = 5"
+
+
+@pytest.mark.parametrize(
+    ("text", "idle"),
+    [
+        ("", []),
+        (TWO_TARGETS, []),
+        (
+            "[chains.default]\ntargets = ['default']\ndrill_percent = 5",
+            ["chains.default.drill_percent (there is no second target)"],
+        ),
+    ],
+)
+def test_a_setting_of_a_chain_that_can_do_nothing_is_named(configure: Configure, text: str, idle: list[str]) -> None:
+    configure(text)
+    assert without_effect(load("api")) == idle
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])

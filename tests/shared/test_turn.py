@@ -1,13 +1,24 @@
 """The journal: every record survives its JSON, and a journal reads as a conversation."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript, from_json, to_json
+from shared.turn import (
+    IntentRecord,
+    ModelRecord,
+    Record,
+    ResultRecord,
+    ServedAs,
+    ToolCall,
+    Transcript,
+    from_json,
+    to_json,
+)
 from shared.usage import Usage
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -37,6 +48,7 @@ models = st.builds(
     model=texts,
     request_id=st.none() | texts,
     milliseconds=counts,
+    served_as=st.sampled_from(ServedAs),
 )
 intents = st.builds(IntentRecord, turn=counts, tool_use_id=texts)
 receipts = st.builds(
@@ -67,6 +79,12 @@ def test_a_record_is_written_the_same_each_time(record: Record) -> None:
 
 def test_a_record_says_its_kind() -> None:
     assert json.loads(to_json(IntentRecord(1, "x"))) == {"kind": "intent", "turn": 1, "tool_use_id": "x"}
+
+
+def test_a_record_from_before_there_were_fallbacks_is_of_the_first_target() -> None:
+    old = json.loads(to_json(model(1)))
+    del old["served_as"]
+    assert from_json(json.dumps(old)) == model(1)
 
 
 def model(turn: int, *content: dict[str, Any], stop: str = "tool_use", **usage: int) -> ModelRecord:
@@ -121,6 +139,51 @@ def test_a_turns_results_are_one_message_and_intents_none() -> None:
         {"role": "assistant", "content": [use("c")]},
         {"role": "user", "content": [told("c")]},
     ]
+
+
+THOUGHTS = [
+    {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
+    {"type": "redacted_thinking", "data": "xyz"},
+]
+
+
+def by(target: str, record: ModelRecord) -> ModelRecord:
+    return replace(record, target=target)
+
+
+def test_a_target_is_given_its_own_thinking_and_not_that_of_another() -> None:
+    journal: list[Record] = [
+        by("one", model(1, *THOUGHTS, use("a"))),
+        result(1, "a"),
+        by("two", model(2, *THOUGHTS, use("b"))),
+        result(2, "b"),
+    ]
+    transcript = Transcript("Go", journal)
+
+    of_one, of_two = transcript.messages("one"), transcript.messages("two")
+
+    assert of_one[1]["content"] == [*THOUGHTS, use("a")]
+    assert of_one[3]["content"] == [use("b")]
+    assert of_two[1]["content"] == [use("a")]
+    assert of_two[3]["content"] == [*THOUGHTS, use("b")]
+    assert transcript.messages()[1::2] == [
+        {"role": "assistant", "content": [*THOUGHTS, use("a")]},
+        {"role": "assistant", "content": [*THOUGHTS, use("b")]},
+    ]
+
+
+def test_what_comes_before_a_targets_thinking_never_changes() -> None:
+    """Its signature vouches for all that was said before, as that target was told it."""
+    journal: list[Record] = [by("two", model(1, *THOUGHTS, use("a"))), result(1, "a")]
+    before = Transcript("Go", journal).messages("one")
+    later = Transcript("Go", [*journal, by("one", model(2, *THOUGHTS, use("b"))), result(2, "b")]).messages("one")
+    assert later[: len(before)] == before
+
+
+def test_an_answer_of_thinking_alone_is_nothing_to_another_target() -> None:
+    """A message without content would be refused."""
+    journal: list[Record] = [by("one", model(1, *THOUGHTS, stop="pause_turn"))]
+    assert Transcript("Go", journal).messages("two") == [{"role": "user", "content": "Go"}]
 
 
 def test_what_has_no_receipt_is_unanswered_in_the_models_order() -> None:

@@ -7,6 +7,7 @@ from redis.exceptions import ResponseError
 
 from shared import backoff, ids, keys
 from shared.catalogue import Catalogue
+from shared.chain_scores import ChainScores
 from shared.checkpoints import Checkpoints
 from shared.errors import StoreUnavailable
 from shared.gate import Gate
@@ -17,6 +18,7 @@ from shared.states import Status
 from shared.submission import Caps
 from tests.shared.queueing import claim
 from worker.attempt import Interruption
+from worker.chain_caller import ChainCaller
 from worker.executor import Executor
 from worker.model_call import ModelCaller
 
@@ -29,7 +31,7 @@ def executor(redis: Redis, queue: Queue) -> Executor:
         owner=OWNER,
         queue=queue,
         checkpoints=Checkpoints(redis),
-        caller=ModelCaller(Gate(redis, "worker"), 30),
+        caller=ChainCaller(ModelCaller(Gate(redis, "worker"), 30), ChainScores(redis)),
         weights={},
         agents={},
         chains={},

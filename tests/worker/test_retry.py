@@ -44,7 +44,7 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry) -> Execut
         caller=cast(Any, caller),
         weights={},
         agents={"assistant": Agent(name="assistant", system="", retry=retry)},
-        chains={"default": [cast(Any, None)]},
+        chains={"default": cast(Any, None)},
         catalogue=Catalogue(redis),
         max_crashes=5,
         session_idle_seconds=60,
