@@ -152,7 +152,8 @@ async def test_in_an_outage_the_first_is_not_waited_for(fleet: Fleet) -> None:
     wanted = Wanted("job_1", Asker("tester"), 1, None, {}, fleet.request)
 
     caller = ChainCaller(ModelCaller(fleet.gate, 1000), fleet.scores)
-    record = await caller.call(patient, wanted, lambda text: None, fleet.leaving)
+    async with asyncio.timeout(20):
+        record = await caller.call(patient, wanted, lambda text: None, fleet.leaving)
 
     assert record.target == "two"
     assert fleet.one.asked == []
