@@ -27,9 +27,11 @@ from worker.tools import Tool
 
 logger = log.get(__name__)
 
-_OF_THE_TARGET = frozenset({"authentication_error", "billing_error", "permission_error", "not_found_error"})
-"""Refusals of a key or a model, not of the request."""
-_OF_THE_TARGET_BY_STATUS = frozenset({"http_401", "http_402", "http_403", "http_404"})
+_OF_THE_TARGET = frozenset(
+    {"authentication_error", "billing_error", "permission_error", "not_found_error"}
+    | {"http_401", "http_402", "http_403", "http_404"}  # of gateways that name no type
+)
+"""Refusals of a key, an account or a model, not of the request."""
 _NOTE_SECONDS = 1.0
 _FOR_EVER = float("inf")
 
@@ -115,11 +117,7 @@ class ChainCaller:
 
 def _of_the_request(error: Exception) -> bool:
     """Whether the provider refuses what was asked, not who asks it."""
-    return (
-        isinstance(error, ProviderRefused)
-        and error.type not in _OF_THE_TARGET
-        and error.type not in _OF_THE_TARGET_BY_STATUS
-    )
+    return isinstance(error, ProviderRefused) and error.type not in _OF_THE_TARGET
 
 
 def _outcome(error: NoRoomYet | RequestTooLarge | ProviderError) -> str:

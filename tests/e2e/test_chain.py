@@ -110,6 +110,17 @@ async def test_a_conversation_stays_on_the_second_across_a_crash_when_the_first_
     assert new["status"] == "succeeded"
 
 
+async def test_a_job_whose_target_fails_in_its_middle_goes_on_with_the_next(two: Stack, redis: Redis) -> None:
+    tools = [{"name": "clock", "input": {}}]
+    prompt = scripted(turns=[{"tools": tools}, {"fault": "529", "model": SONNET, "tools": tools}, {"text": "done"}])
+
+    job_id = two.submit("researcher", prompt)
+    job = two.finished(job_id, seconds=60)
+
+    assert (job["status"], job["output"], job["attempt"]) == ("succeeded", "done", 1), job
+    assert await turns(redis, job_id) == [("default", "first"), ("spare", "fallback"), ("spare", "fallback")]
+
+
 async def test_an_outage_of_both_parks_and_whoever_is_back_first_serves(two: Stack, provider: ProviderProcess) -> None:
     provider.set_fault("529")
     job_id = two.submit("assistant", scripted(turns=[{"text": "after the storm"}]))

@@ -28,6 +28,7 @@ LIMITS = {"requests": 600, "input": 600_000, "output": 600_000, "in_flight": 4}
 DOWN = ProviderDown("overloaded", type="overloaded_error")
 BUSY = ProviderBusy("slow down", type="rate_limit_error", retry_after=20)
 BAD_KEY = ProviderRefused("invalid x-api-key", type="authentication_error")
+NO_MODEL = ProviderRefused("no such route", type="http_404")
 BAD_REQUEST = ProviderRefused("messages: at least one message is required", type="invalid_request_error")
 
 
@@ -125,7 +126,7 @@ async def test_the_first_serves_while_it_can(fleet: Fleet) -> None:
     assert fleet.two.asked == []
 
 
-@pytest.mark.parametrize("error", [DOWN, BUSY, BAD_KEY], ids=lambda error: error.type)
+@pytest.mark.parametrize("error", [DOWN, BUSY, BAD_KEY, NO_MODEL], ids=lambda error: error.type)
 async def test_the_next_serves_when_the_first_cannot(fleet: Fleet, error: ProviderError) -> None:
     fleet.one.does = error
     record = await fleet.call()
