@@ -3,6 +3,9 @@
 The SDK's own retries are off: each attempt has to pass the gate. Calls are always streamed, since the API refuses
 long ones that are not, and an overload can come in mid-stream with status 200; so errors are told apart by their
 `type`, not by the status. See https://docs.anthropic.com/en/api/errors and …/api/rate-limits.
+
+The address may be a gateway's. LiteLLM Proxy hands on the provider's headers under other names, and when it falls back
+to another model it gives the answer the name of the one that was asked; deploy/gateway/README.md has what it does.
 """
 
 import json
@@ -15,7 +18,7 @@ import anthropic
 import httpx2
 from anthropic.types import Message
 
-from shared.pool import Headroom
+from shared.pool import NOTHING_SAID, Headroom
 from shared.turn import Block
 from shared.usage import Usage
 from worker.provider import (
@@ -45,6 +48,9 @@ _ERRORS: dict[str, type[ProviderError]] = {
     "request_too_large": ProviderRefused,
 }
 _DIMENSIONS = {"requests": "requests", "input": "input-tokens", "output": "output-tokens"}
+
+_HANDED_ON = "llm_provider-"
+"""What LiteLLM Proxy puts before the names of the provider's headers."""
 
 
 class AnthropicProvider:
@@ -78,6 +84,7 @@ class AnthropicProvider:
                     elif event.type == "text":
                         on_text(event.text)
                 message = await stream.get_final_message()
+                model = _served(message.model, stream.response.headers)
                 request_id = stream.request_id
         except anthropic.APIError as error:
             raise _translated(error, began) from error
@@ -91,7 +98,7 @@ class AnthropicProvider:
             content=_blocks(message),
             stop_reason=message.stop_reason,
             usage=_usage(message),
-            model=message.model,
+            model=model,
             request_id=request_id,
         )
 
@@ -129,7 +136,7 @@ def _translated(error: anthropic.APIError, began: bool) -> ProviderError:
         error.api_message or error.message,
         type=error.type or f"http_{error.status_code}",
         request_id=error.request_id,
-        retry_after=_seconds(error.response.headers.get("retry-after")),
+        retry_after=_seconds(_said(error.response.headers, "retry-after")),
         began=began,
         headroom=_headroom(error.response.headers),
     )
@@ -166,8 +173,31 @@ def _usage(message: Message) -> Usage:
 
 
 def _headroom(headers: Mapping[str, str]) -> Headroom:
+    """What is left of our budget; nothing when a gateway has asked another model, whose budget is not ours."""
+    if _fell_back(headers):
+        return NOTHING_SAID
+
     def read(what: str) -> dict[str, int]:
-        named = {name: headers.get(f"anthropic-ratelimit-{header}-{what}", "") for name, header in _DIMENSIONS.items()}
+        named = {name: _said(headers, f"anthropic-ratelimit-{header}-{what}") for name, header in _DIMENSIONS.items()}
         return {name: int(text) for name, text in named.items() if text.isascii() and text.isdecimal()}
 
     return Headroom(limit=read("limit"), remaining=read("remaining"))
+
+
+def _served(named: str, headers: Mapping[str, str]) -> str:
+    """The model that answered, `named` by the answer itself: by a gateway's headers, if they know better.
+
+    A gateway's own name for a model of Anthropic becomes the true one, which has a price. A model of somebody else
+    keeps the name that was asked for, unless it stood in for it.
+    """
+    whose, _, model = headers.get("x-litellm-model-name", "").rpartition("/")
+    return model if model and (whose == "anthropic" or _fell_back(headers)) else named
+
+
+def _fell_back(headers: Mapping[str, str]) -> bool:
+    return headers.get("x-litellm-attempted-fallbacks", "0") != "0"
+
+
+def _said(headers: Mapping[str, str], name: str) -> str:
+    """The provider's header, be it handed on by a gateway; '' when there is none."""
+    return headers.get(name) or headers.get(_HANDED_ON + name, "")

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from local.provider_process import ProviderProcess
-from shared.pool import Headroom
+from shared.pool import NOTHING_SAID, Headroom
 from shared.turn import ModelRecord, ResultRecord, Transcript
 from shared.usage import Usage
 from tests.prompts import scripted
@@ -345,3 +345,56 @@ def test_the_type_decides_whatever_the_status(kind: str, ours: type[ProviderErro
 )
 def test_retry_after_is_seconds_or_nothing(text: str | None, seconds: float | None) -> None:
     assert provider_anthropic._seconds(text) == seconds
+
+
+# Through a gateway
+
+OUR_BUDGET = {
+    "anthropic-ratelimit-requests-limit": "50",
+    "anthropic-ratelimit-requests-remaining": "49",
+    "anthropic-ratelimit-input-tokens-limit": "30000",
+    "anthropic-ratelimit-output-tokens-remaining": "8000",
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "llm_provider-"])
+def test_headroom_is_read_under_a_gateways_names_too(prefix: str) -> None:
+    headers = httpx2.Headers({prefix + name: value for name, value in OUR_BUDGET.items()})
+
+    assert provider_anthropic._headroom(headers) == Headroom(
+        limit={"requests": 50, "input": 30_000}, remaining={"requests": 49, "output": 8_000}
+    )
+
+
+def test_a_stand_ins_headroom_is_not_ours() -> None:
+    headers = httpx2.Headers({f"llm_provider-{name}": value for name, value in OUR_BUDGET.items()})
+
+    headers["x-litellm-attempted-fallbacks"] = "0"
+    assert provider_anthropic._headroom(headers).limit
+    headers["x-litellm-attempted-fallbacks"] = "1"
+    assert provider_anthropic._headroom(headers) == NOTHING_SAID
+
+
+@pytest.mark.parametrize("name", ["retry-after", "llm_provider-retry-after"])
+def test_a_gateway_hands_on_when_to_come_back(name: str) -> None:
+    response = httpx2.Response(429, headers={name: "7"}, request=httpx2.Request("POST", "http://gateway/v1/messages"))
+    error = anthropic.APIStatusError("?", response=response, body=None)
+
+    assert provider_anthropic._translated(error, began=False).retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("deployed", "fallbacks", "served"),
+    [
+        ("", "0", "asked"),
+        ("anthropic/claude-haiku-4-5", "0", "claude-haiku-4-5"),
+        ("anthropic/claude-haiku-4-5", "1", "claude-haiku-4-5"),
+        ("bedrock/anthropic.claude-haiku-4-5", "0", "asked"),
+        ("bedrock/anthropic.claude-haiku-4-5", "1", "anthropic.claude-haiku-4-5"),
+        ("", "1", "asked"),
+    ],
+)
+def test_the_model_served_is_what_the_gateway_asked(deployed: str, fallbacks: str, served: str) -> None:
+    headers = {"x-litellm-model-name": deployed, "x-litellm-attempted-fallbacks": fallbacks}
+
+    assert provider_anthropic._served("asked", headers) == served
