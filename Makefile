@@ -4,15 +4,16 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 READY := $(VENV)/.ready
+GATEWAY := tests/gateway/.venv
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test faults check lint format-check types docs bench bench-gate lock clean
+.PHONY: help demo up test test-gateway faults check lint format-check types docs bench bench-gate lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run every shipped agent on a one-machine stack, then stop (LIVE=1: the real API)
 	@$(RUN) local demo $(if $(filter 1,$(LIVE)),--live)
@@ -22,6 +23,9 @@ up: $(READY) ## Start the one-machine stack and keep it up; Ctrl-C drains it (LI
 
 test: lint types ## Lint, type-check and run the whole test suite
 	@$(RUN) pytest -q
+
+test-gateway: $(READY) $(GATEWAY)/.ready ## Run workers through a real LiteLLM proxy (installs it, 600 MB)
+	@$(RUN) pytest -q -m gateway tests/gateway
 
 faults: $(READY) ## Break everything while JOBS=1000 run, and see that what was promised holds (SEED=7: the same again)
 	@$(RUN) tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(WORKERS),--workers $(WORKERS))
@@ -52,12 +56,13 @@ lock: ## Lock the requirements again (needs uv); keeps what need not change
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	@$(LOCK) requirements.txt -o requirements.lock
 	@$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) deploy/gateway/requirements.txt -o deploy/gateway/requirements.lock
 
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## Remove .venv and every cache
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers $(GATEWAY)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Written last, so an install that fails or is interrupted is done again from the start.
@@ -69,4 +74,12 @@ $(READY): requirements-dev.lock
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(RUN) pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(GATEWAY)/.ready: deploy/gateway/requirements.lock
+	@echo "Setting up $(GATEWAY) from deploy/gateway/requirements.lock ..."
+	@rm -rf $(GATEWAY)
+	@$(PYTHON) -m venv $(GATEWAY)
+	@$(GATEWAY)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes \
+		-r deploy/gateway/requirements.lock
 	@touch $@
