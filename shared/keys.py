@@ -151,6 +151,26 @@ def gate_holders(pool: str) -> str:
     return f"sluice:gate:{{{pool}}}:holders"
 
 
+def gate(pool: str) -> dict[str, str]:
+    """The keys that every script of a gate takes, by its names for them."""
+    return {
+        "state": gate_state(pool),
+        "high": gate_line(pool, "high"),
+        "standard": gate_line(pool, "standard"),
+        "low": gate_line(pool, "low"),
+        "waiting": gate_waiting(pool),
+        "tenants": gate_tenants(pool),
+        "calls": gate_calls(pool),
+        "tags": gate_tags(pool),
+        "holders": gate_holders(pool),
+    }
+
+
+def gate_adopted(pool: str, call_id: str) -> str:
+    """string per call that passed while Redis was away, once it is in the books; lives for ten minutes."""
+    return f"sluice:gate:{{{pool}}}:adopted:{call_id}"
+
+
 def gate_estimates(pool: str) -> str:
     """hash, agent -> MessagePack of what its calls cost so far; lives a day after its last use."""
     return f"sluice:gate:{{{pool}}}:learned"

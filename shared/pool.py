@@ -55,6 +55,14 @@ class Asker:
     weight: float = 1
     priority: Priority = Priority.STANDARD
 
+    @property
+    def priority_class(self) -> int:
+        """As the gate's scripts count it: 1 (high) to 3 (low)."""
+        return _CLASSES[self.priority]
+
+
+_CLASSES = {Priority.HIGH: 1, Priority.STANDARD: 2, Priority.LOW: 3}
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

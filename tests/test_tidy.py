@@ -66,6 +66,11 @@ LAYERS = (
             "listener",
             "http_server",
             "signals",
+            "outage",
+            "local_budget",
+            "fallback",
+            "told",
+            "lead",
         },
     ),
 )

@@ -42,6 +42,7 @@ local function came_back(id)
   if saved.breaker ~= 'half' or saved.canary ~= id then return end
   saved.breaker, saved.out_since = 'closed', nil
   saved.closed_at, saved.window = now, SLOW_START
+  add('recoveries', 1)
 end
 
 local function began_after(call) return saved.breaker ~= 'open' and call.starts >= get('closed_at', 0) end
@@ -63,4 +64,8 @@ local function went_wrong(id, call, jitter)
   end
 end
 
-local function stay_away(ms) saved.away_until = math.max(get('away_until', 0), now + ms) end
+-- A pause for all, after which they follow as slowly as after an outage.
+local function stay_away(ms)
+  saved.away_until = math.max(get('away_until', 0), now + ms)
+  saved.window = math.min(window(), SLOW_START)
+end

@@ -7,7 +7,7 @@
 --            limit: {…}, remaining: {…}, retry_ms: how long the provider asked to stay away, -1 when it did not say,
 --            jitter: 0 to 1}
 --            outcome: ok, busy (429), down (529, 5xx, no connection), or '' for one that says nothing of the provider
--- RETURNS {next ms, leads}   see gate_granting
+-- RETURNS {next ms, leads, how often the breaker has closed again}   the first two: see gate_granting
 
 local LEARN = 0.2
 local SLOWEST = 0.001         -- tokens per ms
@@ -66,4 +66,5 @@ if waits then
   recharge(waits, 0)
 end
 if flies then ends(cmsgpack.unpack(flies)) end
-return {conclude(worker)}
+local next_ms, leads = conclude(worker)
+return {next_ms, leads, get('recoveries', 0)}

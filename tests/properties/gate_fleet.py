@@ -77,7 +77,7 @@ class Fleet:
             input_tokens, output_tokens = self.sizes[call_id]
             if self.provider.begin(call_id, self.gates.now, input_tokens, output_tokens):
                 if any(left < 0.2 * self.provider.buckets[name].limit for name, left in self._remaining().items()):
-                    await self.gates.worker()._said(self.pool, self._headroom(), call_id)
+                    await self.gates.worker().commands.observe(self.pool, self._headroom(), call_id)
             else:
                 await self._refused(call_id)
 

@@ -139,7 +139,7 @@ class Machine(RuleBasedStateMachine):
         """At the failover to a replica, say. The provider's goes on."""
         real = self.gates.now
         self.run(self.gates.set_clock(real + seconds))
-        self.run(self.gates.worker()._said(POOL, NOTHING_SAID))
+        self.run(self.gates.worker().commands.observe(POOL, NOTHING_SAID))
         self.run(self.gates.set_clock(real))
 
     @precondition(lambda self: self.entries)
@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
         if not begun:
             return
         call_id = begun[pick % len(begun)]
-        self.run(self.gates.worker()._said(POOL, self.provider.said[call_id], call_id))
+        self.run(self.gates.worker().commands.observe(POOL, self.provider.said[call_id], call_id))
         self.pass_time()
 
     @precondition(lambda self: len(self.dead) < len(WORKERS) - 1)

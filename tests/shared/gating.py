@@ -55,7 +55,7 @@ class Gates:
         while self.now < until:
             await self.set_clock(min(until, self.now + step))
             if where:
-                await self.worker()._said(where, NOTHING_SAID)
+                await self.worker().commands.observe(where, NOTHING_SAID)
                 if self.now >= self._kept + KEEP_SECONDS:
                     await self._keep(where)
 
@@ -63,14 +63,14 @@ class Gates:
         self._kept = self.now
         for name, gate in self._workers.items():
             if name != "dead":
-                await gate._kept(where, [])
+                await gate.commands.keep(where, [])
 
     async def fill(self, where: Pool) -> None:
         """The pool is known, its buckets hold a tenth of a minute's worth as an answer has shown, and are full."""
         entry = await self.enter(where, call("scout", agent="scout", input=1, output=1))
         limits = where.limits
         shown = {"requests": limits.requests, "input": limits.input, "output": limits.output}
-        await self.worker()._said(where, Headroom({}, shown), entry.id)
+        await self.worker().commands.observe(where, Headroom({}, shown), entry.id)
         await self.leave(entry, Spent(used=Used()))
         await self.later(60)
 
@@ -87,11 +87,11 @@ class Gates:
 
     async def enter(self, where: Pool, wanted: Call, *, worker: str = "w1", call_id: str = "") -> "Entry":
         call_id = call_id or f"call_{next(_ids)}"
-        answer = await self.worker(worker)._enter(call_id, where, wanted, wanted.place)
+        answer = await self.worker(worker).commands.enter(call_id, where, wanted, wanted.place)
         return Entry(call_id, where, wanted, worker, answer)
 
     async def leave(self, entry: "Entry", spent: Spent) -> None:
-        await self.worker(entry.worker)._leave(entry.reservation, spent, 0.5)
+        await self.worker(entry.worker).commands.leave(entry.reservation, spent, 0.5)
 
     async def ends(self, entry: "Entry", *, input: int = 90, output: int = 50) -> None:
         """It has succeeded, and used so much."""

@@ -171,7 +171,7 @@ async def test_headers_are_told_when_they_are_news(redis: Any) -> None:
         told.append(headroom)
         return -1, 0
 
-    gate._said = tell  # type: ignore[method-assign]
+    gate.commands.observe = tell  # type: ignore[method-assign]
     plenty = Headroom({"requests": 50}, {"requests": 49})
     scarce = Headroom({"requests": 50}, {"requests": 1})
     for headroom in (plenty, plenty, scarce, scarce, Headroom({"requests": 40}, {"requests": 39})):
@@ -188,7 +188,7 @@ async def test_a_cancelled_call_whose_command_comes_late_is_given_back_when_it_i
     first = await reserve(other)
     async with hearing(redis, Gate(redis, "me")) as gate:
         gate._pools["sonnet"] = POOL
-        await gate._enter("late", POOL, CALL, "")  # nobody waits for its answer any more
+        await gate.commands.enter("late", POOL, CALL, "")  # nobody waits for its answer any more
 
         await other.settle(first, OK)
 
@@ -207,7 +207,7 @@ async def test_a_cancelled_call_whose_command_comes_late_and_is_granted_at_once_
     await asyncio.wait([entering])
     gate._pools["sonnet"] = POOL
     gate._doubts_until["sonnet"] = float("inf")
-    await gate._enter("late", POOL, CALL, "")
+    await gate.commands.enter("late", POOL, CALL, "")
     await gate.keep()
     assert await redis.hkeys(keys.gate_calls("sonnet")) == ["late"], "it may only just have been granted"
 
