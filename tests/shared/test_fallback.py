@@ -15,7 +15,7 @@ from shared.fallback import Fallback
 from shared.gate import Gate
 from shared.outage import Outage
 from shared.pool import Asker, Call, Limits, Pool, Reservation, Spent, Used
-from shared.redis_client import Redis, close, connect, ping
+from shared.redis_client import close, connect, ping
 from tests.shared.gating import Gates, call, pool
 from tests.waiting import until
 
