@@ -36,9 +36,10 @@ class RequestTooLarge(SluiceError):
 
 class NoRoomYet(SluiceError):
     """A model call that did not pass the gate in time. `seconds` may go by until it would, and `outage` tells whether
-    the provider fails or only has no budget left."""
+    the provider fails or only has no budget left. `pool` is the name of the pool, once that is known."""
 
     def __init__(self, seconds: float, *, outage: bool) -> None:
         super().__init__("the provider fails" if outage else "the provider's budget is used up")
         self.seconds = seconds
         self.outage = outage
+        self.pool = ""

@@ -159,11 +159,21 @@ class Queue:
         return _held(answer, job_id)
 
     async def release(
-        self, owner: str, job_id: str, wait_reason: WaitReason, *, delay_ms: int = 0, claim: int = 0
+        self,
+        owner: str,
+        job_id: str,
+        wait_reason: WaitReason,
+        *,
+        delay_ms: int = 0,
+        claim: int = 0,
+        pool: str = "",
+        behind_ms: int = 0,
     ) -> Status:
         """Gives the job back, due in `delay_ms` or at its old place. Raises LeaseLost.
 
         `claim` is `Job.claims` of the attempt that ends: without it a repeat could hit the same worker's next one.
+        With a `pool` it waits until that pool's provider is back (`wake`): of all that do, only the first is due in
+        `delay_ms`, the others in `behind_ms`.
         """
         answer = await script("job_release")(
             self._redis,
@@ -175,10 +185,17 @@ class Queue:
                 "delay_ms": delay_ms,
                 "wait_reason": wait_reason,
                 "tally_of": _TALLY.get(wait_reason, ""),
+                "pool": pool,
+                "behind_ms": behind_ms,
                 "retention_ms": self._retention_ms,
             },
         )
         return _held(answer, job_id)
+
+    async def wake(self, pool: str, most: int) -> int:
+        """Makes up to `most` jobs due that wait for this pool's provider; how many may be left."""
+        left: int = await script("jobs_wake")(self._redis, {}, {"pool": pool, "most": most})
+        return left
 
     async def cancel(self, job_id: str) -> Status | None:
         """Asks the job to end; returns its status now, None for a job there is not."""

@@ -8,7 +8,7 @@ from shared import clock, log
 from shared.checkpoints import Checkpoints
 from shared.errors import NoRoomYet
 from shared.job import IncompleteReason, Job
-from shared.pool import Asker
+from shared.pool import Asker, Pool
 from shared.redis_client import until_reachable
 from shared.scratchpad import Scratchpad
 from shared.turn import ModelRecord, Record, ToolCall, Transcript
@@ -68,6 +68,11 @@ class Attempt:
         self._first = first
         self._saved = 0
         self._answered = False
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """Whose budgets its model calls may use, by name."""
+        return {target.pool.name: target.pool for target in self._chain.targets}
 
     @property
     def parks(self) -> int:

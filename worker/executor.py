@@ -1,8 +1,8 @@
 """One attempt at a job, from claim to conclusion, read like a table of contents."""
 
 import asyncio
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from structlog.contextvars import bound_contextvars
 
@@ -10,6 +10,7 @@ from shared import backoff, clock, log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge
+from shared.gate_inspector import GateInspector
 from shared.job import IncompleteReason, Job, JobError, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, until_reachable
@@ -21,23 +22,12 @@ from worker.agents.agent import Agent, Retry
 from worker.attempt import Attempt, Drained, Interruption
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
-from worker.provider import ProviderBusy, ProviderError, ProviderRefused
+from worker.provider import ProviderError, ProviderRefused
+from worker.release import Release, within, without_answer, without_room
 
 logger = log.get(__name__)
 
 _OTHER_WORKER_SECONDS = 15.0
-_PARK_BASE_SECONDS = 5.0
-_PARK_CAP_SECONDS = 60.0
-_PARK_LONGEST_SECONDS = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """The job goes back to the queue."""
-
-    reason: WaitReason
-    delay_seconds: float = 0
-
 
 Verdict = Conclusion | Release
 
@@ -162,7 +152,7 @@ class Executor:
         except (KeyError, TypeError, ValueError):
             logger.exception("journal_unreadable", effect="left for a worker of the version that wrote it")
             return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
-        return await _try(agent, transcript, attempt)
+        return await _try(agent, transcript, attempt, GateInspector(self._redis))
 
     async def _without_agent(self, job: Job) -> Verdict:
         """In a fleet of two kinds another worker may run this agent, or in a deploy soon; else it cannot be run."""
@@ -199,10 +189,7 @@ class Executor:
     async def _write(self, job: Job, verdict: Verdict) -> None:
         """Makes the verdict true, however long Redis takes; LeaseLost if somebody else was quicker."""
         if isinstance(verdict, Release):
-            delay_ms = int(verdict.delay_seconds * 1000)
-            status = await until_reachable(
-                lambda: self._queue.release(self._owner, job.id, verdict.reason, delay_ms=delay_ms, claim=job.claims)
-            )
+            status = await until_reachable(lambda: self._release(job, verdict))
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
             logger.info("job_released", reason=verdict.reason, seconds=round(verdict.delay_seconds, 1), status=status)
         else:
@@ -210,8 +197,19 @@ class Executor:
             metrics.FINISHED.labels(job.spec.agent, status).inc()
             logger.info("job_finished", status=status, error=verdict.error.code if verdict.error else None)
 
+    async def _release(self, job: Job, release: Release) -> Status:
+        return await self._queue.release(
+            self._owner,
+            job.id,
+            release.reason,
+            delay_ms=math.ceil(release.delay_seconds * 1000),
+            claim=job.claims,
+            pool=release.pool,
+            behind_ms=math.ceil(release.behind_seconds * 1000),
+        )
 
-async def _try(agent: Agent, transcript: Transcript, attempt: Attempt) -> Verdict:
+
+async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: GateInspector) -> Verdict:
     """Runs the agent until it has its answer or something stops it."""
     deadline = asyncio.timeout(attempt.seconds_left())
     try:
@@ -222,9 +220,11 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt) -> Verdic
     except RequestTooLarge as error:
         return _failed("invalid_request", "request_too_large", str(error), retryable=False)
     except NoRoomYet as error:
-        return _parked(WaitReason.PROVIDER_OUTAGE if error.outage else WaitReason.RATE_LIMIT, error.seconds, attempt)
+        return without_room(error, attempt)
+    except ProviderRefused as error:
+        return _refused(error)
     except ProviderError as error:
-        return _provider_verdict(error, attempt)
+        return await without_answer(error, attempt, gate)
     except LeaseLost:
         raise
     except Exception as error:
@@ -264,27 +264,10 @@ def _agent_verdict(error: Exception, retry: Retry, attempt: Attempt) -> Verdict:
     if failures >= retry.attempts:
         return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
     delay = backoff.spread(backoff.exponential(failures, base=retry.base_seconds, cap=retry.cap_seconds))
-    return Release(WaitReason.RETRY_BACKOFF, _within(attempt, delay))
+    return Release(WaitReason.RETRY_BACKOFF, within(attempt, delay))
 
 
-def _within(attempt: Attempt, delay: float) -> float:
-    """No pause outlasts what the job has left: it is then ended with what it has, on time."""
-    left = attempt.seconds_left()
-    return delay if left is None else min(delay, left)
-
-
-def _provider_verdict(error: ProviderError, attempt: Attempt) -> Verdict:
-    """A refusal ends the job with the provider's own words; an outage only makes it wait, the longer the more often."""
-    if isinstance(error, ProviderRefused):
-        where = f" (request id {error.request_id})" if error.request_id else ""
-        return _failed("provider", error.type, f"{error}{where}", retryable=False)
-    reason = WaitReason.RATE_LIMIT if isinstance(error, ProviderBusy) else WaitReason.PROVIDER_OUTAGE
-    return _parked(reason, error.retry_after or 0, attempt)
-
-
-def _parked(reason: WaitReason, seconds: float, attempt: Attempt) -> Verdict:
-    """It waits for at least so long, and the longer the more often it has waited already."""
-    growing = backoff.exponential(attempt.parks + 1, base=_PARK_BASE_SECONDS, cap=_PARK_CAP_SECONDS)
-    delay = _within(attempt, backoff.spread(max(min(seconds, _PARK_LONGEST_SECONDS), growing)))
-    logger.info("job_parked", reason=reason, seconds=round(delay, 1))
-    return Release(reason, delay)
+def _refused(error: ProviderRefused) -> Conclusion:
+    """In the provider's own words."""
+    where = f" (request id {error.request_id})" if error.request_id else ""
+    return _failed("provider", error.type, f"{error}{where}", retryable=False)

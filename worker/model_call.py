@@ -21,6 +21,7 @@ from tenacity import (
 )
 
 from shared import backoff, clock, log, metrics
+from shared.errors import NoRoomYet
 from shared.gate import Gate
 from shared.pool import Asker, Call, Pool, Reservation, Spent, Used
 from shared.turn import ModelRecord
@@ -109,6 +110,7 @@ class ModelCaller:
             )
             outcome, spent = "ok", _spent(answer)
         except ProviderError as error:
+            error.pool = target.pool.name
             outcome, spent = error.type, _lost(error)
             raise
         finally:
@@ -120,7 +122,11 @@ class ModelCaller:
         self, pool: Pool, call: Call, patience: float, leaving: asyncio.Event | None, in_outage: bool
     ) -> Reservation:
         started = clock.monotonic()
-        reservation = await self._gate.reserve(pool, call, patience, leaving, in_outage)
+        try:
+            reservation = await self._gate.reserve(pool, call, patience, leaving, in_outage)
+        except NoRoomYet as error:
+            error.pool = pool.name
+            raise
         metrics.GATE_SECONDS.labels(pool.name).observe(clock.monotonic() - started)
         return reservation
 

@@ -22,6 +22,7 @@ from worker.lease_keeper import LeaseKeeper
 from worker.model_call import ModelCaller, TargetClient
 from worker.provider_anthropic import AnthropicProvider
 from worker.readiness import ReadinessProbe
+from worker.waker import Waker
 
 
 class Parts:
@@ -36,7 +37,7 @@ class Parts:
         chains = {name: self._chain(name, chain) for name, chain in settings.chains.items()}
 
         queue = Queue(self.redis, retention_ms=retention_ms)
-        self.gate = Gate(self.redis, self.owner)
+        self.gate = Gate(self.redis, self.owner, Waker(queue).answered)
         self.catalogue = Catalogue(self.redis)
         self.executor = Executor(
             redis=self.redis,

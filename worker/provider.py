@@ -37,7 +37,8 @@ class Answer:
 
 
 class ProviderError(Exception):
-    """`type` is the provider's own error type, `began` whether it had begun to answer (then input was counted)."""
+    """`type` is the provider's own error type, `began` whether it had begun to answer (then input was counted), and
+    `pool` the name of the pool of the target, once that is known."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.began = began
         self.headroom = headroom
+        self.pool = ""
 
 
 class ProviderBusy(ProviderError):

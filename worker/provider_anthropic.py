@@ -73,9 +73,10 @@ class AnthropicProvider:
     async def stream(
         self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
     ) -> Answer:
-        began = False
+        began, request_id = False, None
         try:
             async with self._client.messages.stream(**self._arguments(request)) as stream:
+                request_id = stream.request_id
                 async for event in stream:
                     began = True
                     if event.type == "message_start":
@@ -85,15 +86,19 @@ class AnthropicProvider:
                         on_text(event.text)
                 message = await stream.get_final_message()
                 model = _served(message.model, stream.response.headers)
-                request_id = stream.request_id
         except anthropic.APIError as error:
             raise _translated(error, began) from error
         except (httpx2.HTTPError, json.JSONDecodeError, ValueError, AssertionError) as error:
             raise ProviderDown(
-                f"the answer broke off: {type(error).__name__}", type="broken_answer", began=began
+                f"the answer broke off: {type(error).__name__}",
+                type="broken_answer",
+                request_id=request_id,
+                began=began,
             ) from error
         if message.stop_reason is None:
-            raise ProviderDown("the answer ended before it was complete", type="broken_answer", began=True)
+            raise ProviderDown(
+                "the answer ended before it was complete", type="broken_answer", request_id=request_id, began=True
+            )
         return Answer(
             content=_blocks(message),
             stop_reason=message.stop_reason,
@@ -135,11 +140,17 @@ def _translated(error: anthropic.APIError, began: bool) -> ProviderError:
     return kind(
         error.api_message or error.message,
         type=error.type or f"http_{error.status_code}",
-        request_id=error.request_id,
+        request_id=error.request_id or _request_id_in(error.body),
         retry_after=_seconds(_said(error.response.headers, "retry-after")),
         began=began,
         headroom=_headroom(error.response.headers),
     )
+
+
+def _request_id_in(body: object) -> str | None:
+    """Gateways drop headers, but not what is said in the answer itself."""
+    found = body.get("request_id") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _by_status(status: int) -> type[ProviderError]:

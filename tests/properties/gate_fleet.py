@@ -40,10 +40,10 @@ class Fleet:
         self.started: set[str] = set()
         self.numbers = itertools.count(1)
 
-    async def run(self, seconds: float, *, asking: bool = True) -> None:
+    async def run(self, seconds: float, *, asking: bool = True, step: float = STEP_SECONDS) -> None:
         """Lets the fleet work for so long; without `asking` nobody asks any more."""
-        for _ in range(round(seconds / STEP_SECONDS)):
-            await self.gates.later(STEP_SECONDS, self.pool, step=STEP_SECONDS)
+        for _ in range(round(seconds / step)):
+            await self.gates.later(step, self.pool, step=step)
             await self._end_calls()
             await self._arrive()
             while asking and len(self.entries) < self.load.callers:

@@ -14,7 +14,7 @@ from shared.states import FINISHED, TRANSITIONS, Event, Status
 @dataclass
 class Entry:
     """One job. `order` is when it came in; `parked` that it must not be taken yet, `ripe` that its pause is over,
-    `scheduled` that it has not been due yet since its submit."""
+    `scheduled` that it has not been due yet since its submit, `outage` that it waits for its provider."""
 
     id: str
     tenant: str
@@ -25,6 +25,7 @@ class Entry:
     parked: bool = False
     ripe: bool = False
     scheduled: bool = False
+    outage: bool = False
     stale: bool = False
     """Its time to live has passed."""
     started: bool = False
@@ -90,6 +91,12 @@ class Model:
         for job in self.unfinished():
             if job.stale and not job.started and job.status == Status.QUEUED:
                 job.happens(Event.EXPIRE)
+
+    def wakes(self, most: int) -> None:
+        """Up to so many of those that wait for their provider are due."""
+        parked = [job for job in self.unfinished() if job.parked and job.outage]
+        for job in sorted(parked, key=lambda job: job.rank)[:most]:
+            job.parked = job.ripe = False
 
     def takes(self, worker: str, taken: Iterable[str], wanted: int) -> Iterator[str]:
         """Moves the jobs that a claim took, and yields what was wrong with that."""

@@ -167,14 +167,24 @@ class JobStates(RuleBasedStateMachine):
         job = self.pick(number)
         holds = job.holder == owner and job.status not in FINISHED
         try:
-            status = self.run(self.queue.release(owner, job.id, reason, delay_ms=delay))
+            pool = "sonnet" if reason == WaitReason.PROVIDER_OUTAGE else ""
+            status = self.run(
+                self.queue.release(owner, job.id, reason, delay_ms=delay, pool=pool, behind_ms=2 * DELAY_MS)
+            )
         except LeaseLost:
             assert not holds
             return
         assert holds
         job.happens(Event.RELEASE)
         job.holder, job.parked = None, delay > 0 and job.status == Status.QUEUED
+        job.outage = reason == WaitReason.PROVIDER_OUTAGE
         assert status == job.status
+
+    @rule(most=st.integers(1, 3))
+    def wake(self, most: int) -> None:
+        self.model.wakes(most)
+        left = self.run(self.queue.wake("sonnet", most))
+        assert left >= sum(job.parked and job.outage for job in self.model.unfinished())
 
     @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, repeated=st.booleans())

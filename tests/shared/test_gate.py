@@ -137,6 +137,28 @@ async def test_who_has_waited_for_too_long_gives_its_place_up(redis: Any) -> Non
     await gate.settle(first, OK)
 
 
+async def test_who_has_waited_for_too_long_hears_how_things_are_by_then(
+    redis: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(redis, "me")
+    first = await reserve(gate)
+    asked, enter = [], gate._enter
+
+    async def enter_before_the_pause(*call: Any) -> Any:
+        asked.append(await enter(*call))
+        if len(asked) == 1:
+            await gate.settle(first, Spent("busy", Used(), retry_after=40))
+        return asked[-1]
+
+    monkeypatch.setattr(gate, "_enter", enter_before_the_pause)
+    with pytest.raises(NoRoomYet) as caught:
+        await gate.reserve(POOL, CALL, patience=0.05)
+
+    assert asked[0][1] < 50, "milliseconds"
+    assert 35 < caught.value.seconds <= 40
+    assert len(asked) == 2
+
+
 async def test_who_leaves_waits_no_longer(redis: Any) -> None:
     gate, leaving = Gate(redis, "me"), asyncio.Event()
     first = await reserve(gate)

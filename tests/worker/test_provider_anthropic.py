@@ -1,6 +1,7 @@
 """The Anthropic provider through its real SDK, against the simulated API: answers, headroom and every way to fail."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -283,15 +284,28 @@ async def test_a_probe_of_a_provider_that_is_there_costs_nothing(
 
 # Somebody else at the address: a proxy, a gateway, a login page.
 
+_MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-sonnet-4-6",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+    "usage": {"input_tokens": 5, "output_tokens": 1},
+}
+BEGINNING = f"event: message_start\ndata: {json.dumps({'type': 'message_start', 'message': _MESSAGE})}\n\n"
+"""Of an answer in a stream."""
+
 
 @asynccontextmanager
-async def stranger(status: str, body: str, content_type: str) -> AsyncIterator[str]:
+async def stranger(status: str, body: str, content_type: str, header: str = "via: us") -> AsyncIterator[str]:
     """A server that gives everybody this answer; its URL."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         head = f"HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\n"
-        writer.write(f"{head}connection: close\r\n\r\n{body}".encode())
+        writer.write(f"{head}{header}\r\nconnection: close\r\n\r\n{body}".encode())
         await writer.drain()
         writer.close()
 
@@ -325,6 +339,64 @@ async def test_an_answer_of_somebody_else_is_a_provider_error(
 
     for error in (asked, probed.value):
         assert (error.__class__, error.type) == (kind, type)
+
+
+def said(type: str, **fields: str) -> str:
+    return json.dumps({"type": "error", "error": {"type": type, "message": "so it is"}, **fields})
+
+
+# Every error of the API, as it comes (docs.anthropic.com/en/api/errors), and then some with a status that does not fit.
+WITH_THEIR_STATUS = [
+    ("400 Bad Request", "invalid_request_error", ProviderRefused),
+    ("401 Unauthorized", "authentication_error", ProviderRefused),
+    ("402 Payment Required", "billing_error", ProviderRefused),
+    ("403 Forbidden", "permission_error", ProviderRefused),
+    ("404 Not Found", "not_found_error", ProviderRefused),
+    ("413 Payload Too Large", "request_too_large", ProviderRefused),
+    ("429 Too Many Requests", "rate_limit_error", ProviderBusy),
+    ("500 Internal Server Error", "api_error", ProviderDown),
+    ("504 Gateway Timeout", "timeout_error", ProviderDown),
+    ("529 Overloaded", "overloaded_error", ProviderDown),
+    ("400 Bad Request", "overloaded_error", ProviderDown),
+    ("500 Internal Server Error", "permission_error", ProviderRefused),
+    ("500 Internal Server Error", "rate_limit_error", ProviderBusy),
+    ("400 Bad Request", "new_kind_of_error", ProviderRefused),
+    ("503 Service Unavailable", "new_kind_of_error", ProviderDown),
+]
+
+
+@pytest.mark.parametrize(("status", "type", "kind"), WITH_THEIR_STATUS)
+async def test_each_error_of_the_api_has_its_class_and_its_request_id(
+    status: str, type: str, kind: type[ProviderError]
+) -> None:
+    async with stranger(status, said(type, request_id="req_7"), "application/json") as url, client(url) as target:
+        error = await failure(target, request("Hello"))
+
+    assert (error.__class__, error.type, str(error), error.request_id) == (kind, type, "so it is", "req_7")
+    assert not error.began
+
+
+@pytest.mark.parametrize(("type", "kind"), {type: kind for _, type, kind in WITH_THEIR_STATUS[:10]}.items())
+async def test_each_error_can_come_in_mid_stream_with_status_200(type: str, kind: type[ProviderError]) -> None:
+    body = f"{BEGINNING}event: error\ndata: {said(type, request_id='req_7')}\n\n"
+    async with stranger("200 OK", body, "text/event-stream") as url, client(url) as target:
+        error = await failure(target, request("Hello"))
+
+    assert (error.__class__, error.type, str(error), error.request_id) == (kind, type, "so it is", "req_7")
+    assert error.began
+
+
+async def test_an_answer_that_ends_too_soon_is_the_weather() -> None:
+    async with stranger("200 OK", BEGINNING, "text/event-stream", "request-id: req_8") as url, client(url) as target:
+        error = await failure(target, request("Hello"))
+
+    assert (error.__class__, error.type, error.request_id) == (ProviderDown, "broken_answer", "req_8")
+    assert error.began
+
+
+async def test_a_cut_connection_has_a_request_id_too(target: AnthropicProvider, provider: ProviderProcess) -> None:
+    error = await failure(target, request(scripted(fault="drop_mid", output_tokens=200)))
+    assert error.request_id == provider.calls()[0]["request_id"]
 
 
 @pytest.mark.parametrize(("kind", "ours"), provider_anthropic._ERRORS.items())

@@ -8,6 +8,7 @@ from shared import keys
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.job import Job, Schedule, WaitReason
+from shared.pool import Limits, Pool
 from shared.queue import Queue
 from shared.redis_client import Redis
 from shared.states import Status
@@ -16,10 +17,13 @@ from shared.usage import Usage
 from tests.shared.queueing import claim, submitted, sweep
 from tests.waiting import until
 from worker.agents import Agent, Retry
+from worker.chain import Chain
 from worker.executor import Executor
+from worker.model_call import TargetClient
 from worker.provider import ProviderDown
 
 OWNER = "worker"
+POOL = Pool("sonnet", Limits(requests=600, input=600_000, output=60_000, in_flight=10))
 ANSWER = ModelRecord(1, [{"type": "text", "text": "Done."}], "end_turn", Usage(turns=1), "t", "m", None, 1)
 
 
@@ -31,7 +35,10 @@ class Caller:
 
     async def call(self, *args: Any, **kwargs: Any) -> ModelRecord:
         if self.errors:
-            raise self.errors.pop(0)
+            error = self.errors.pop(0)
+            if isinstance(error, ProviderDown):
+                error.pool = POOL.name
+            raise error
         return ANSWER
 
 
@@ -44,7 +51,7 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry) -> Execut
         caller=cast(Any, caller),
         weights={},
         agents={"assistant": Agent(name="assistant", system="", retry=retry)},
-        chains={"default": cast(Any, None)},
+        chains={"default": Chain("default", (TargetClient("default", "anthropic", "m", POOL, cast(Any, None)),))},
         catalogue=Catalogue(redis),
         max_crashes=5,
         session_idle_seconds=60,
