@@ -22,6 +22,9 @@ from shared.states import FINISHED, TRANSITIONS
 _FOLDER = Path(__file__).parent / "lua"
 _NAMES = re.compile(r"^-- (USES|KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
+_NUMBERS = re.compile(
+    r"^local ([A-Z][A-Z_]*(?:, [A-Z][A-Z_]*)*) = ([A-Z_0-9.*/ -]+(?:, [A-Z_0-9.*/ -]+)*?)(?: *--.*)?$", re.M
+)
 Value = str | int | float
 
 
@@ -37,7 +40,7 @@ class Script:
         self._names = set(self.keys), set(self.args)
         lines = [f"local {key} = KEYS[{i}]" for i, key in enumerate(self.keys, 1)]
         lines += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(self.args, 1)]
-        code = "\n".join([*map(_read, declared.get("USES", [])), body])
+        code = _inlined("\n".join([*map(_read, declared.get("USES", [])), body]))
         self.text = "\n".join([*lines, *_constants(code), code])
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
@@ -67,6 +70,17 @@ def _constants(code: str) -> Iterator[str]:
     """Lua locals for the constants that the code mentions: only those, since each call makes them anew."""
     known = _lua_constants()
     return (f"local {name} = {known[name]}" for name in sorted(set(_CONSTANT.findall(code)) & known.keys()))
+
+
+def _inlined(code: str) -> str:
+    """The code with its numbers in place of their names: each local that functions share costs time in every call."""
+    values: dict[str, str] = {}
+    for names, numbers in _NUMBERS.findall(code):
+        for name, number in zip(names.split(", "), numbers.split(", "), strict=True):
+            if name in values:
+                raise ValueError(f"{name} is defined twice")
+            values[name] = _CONSTANT.sub(lambda found: values.get(found[0], found[0]), f"({number})")
+    return _CONSTANT.sub(lambda found: values.get(found[0], found[0]), _NUMBERS.sub("", code))
 
 
 @cache

@@ -40,6 +40,8 @@ logger = log.get(__name__)
 
 ATTEMPTS = 5
 _LONGEST_PAUSE_IN_SLOT_SECONDS = 30.0
+_A_MOMENT_SECONDS = 1.0
+"""For how long a limit holds that was met in mid-answer, where no time is named."""
 _CHARACTERS_PER_MEDIUM = 5_000
 """About 1,600 tokens, what the provider counts for a large image."""
 _FULL_JITTER = wait_random_exponential(multiplier=0.5, max=20)
@@ -160,8 +162,8 @@ def _lost(error: ProviderError) -> Spent:
             outcome = "down"
         case _:
             outcome = ""
-    used = None if error.began else Used()
-    return Spent(outcome, used, headroom=error.headroom, retry_after=error.retry_after)
+    used, retry_after = (None, error.retry_after or _A_MOMENT_SECONDS) if error.began else (Used(), error.retry_after)
+    return Spent(outcome, used, headroom=error.headroom, retry_after=retry_after)
 
 
 def _record(target: TargetClient, call: Call, answer: Answer, seconds: float) -> ModelRecord:

@@ -6,7 +6,6 @@
 --   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, input, output: tokens}
 --   age_ms   how long ago it began
 -- RETURNS {next ms, leads}   see gate_granting
-
 local REFILLED_MS = BURST * 60000  -- what was spent longer ago has flowed in again: nobody else could spend it
 local REMEMBERED_MS = 600000
 
@@ -16,7 +15,7 @@ local function adopt(entry, age)
   entry.turn = math.min(entry.turn, 4)
   entry.place = get('place_' .. entry.class, 0)
   entry.starts = now - age
-  take(entry)
+  meter.take(entry)
   if age > REFILLED_MS then
     buckets.requests.level = buckets.requests.level + 1
     buckets.input.level = buckets.input.level + entry.input
@@ -26,17 +25,17 @@ local function adopt(entry, age)
   add('to_come', -said)
   add('taken_output', said)
   buckets.output.level = buckets.output.level - math.min(said, entry.speed * REFILLED_MS)
-  usage_drawn(said)
+  usage.drawn(said)
   redis.call('HSET', calls, id, cmsgpack.pack(entry))
   redis.call('PEXPIRE', calls, DAY_MS)
 end
 
-flow()
+meter.flow()
 redis.call('ZADD', holders, now, worker)
 redis.call('PEXPIRE', holders, DAY_MS)
 if redis.call('SET', adopted, '1', 'NX', 'PX', REMEMBERED_MS) then
   local waits, flies = redis.call('HGET', waiting, id), redis.call('HGET', calls, id)
-  if waits then step_out(id, cmsgpack.unpack(waits)) end
+  if waits then line.leave(id, cmsgpack.unpack(waits)) end
   if not flies then adopt(cjson.decode(call), tonumber(age_ms)) end  -- else it was granted meanwhile: that is it
 end
-return {conclude(worker)}
+return {grants.conclude(worker)}

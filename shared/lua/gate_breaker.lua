@@ -4,17 +4,18 @@
 -- What becomes of calls that began before it opened says nothing of what came after.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines window, held_up, trip, came_back, went_well, went_wrong, stay_away
+-- RETURNS nothing: it defines breaker, a table of functions
 
+local breaker = {}
 local FAILURES = 5            -- that open it; a success takes half a failure back
 -- Each time that an outage has lasted by so much of itself longer, somebody tries, but not more often or more seldom.
 local LONGER, FIRST_MS, LONGEST_MS = 1 / 8, 1000, 60000
 local SLOW_START = 4
 
-local function window() return math.min(limits_of.in_flight, get('window', limits_of.in_flight)) end
+function breaker.window() return math.min(limits_of.in_flight, get('window', limits_of.in_flight)) end
 
 -- How many ms nobody may start, 0 when calls may; nil while the one call that tries is under way.
-local function held_up()
+function breaker.held_up()
   local wait = math.max(0, get('away_until', 0) - now)
   if saved.breaker == 'open' then
     wait = math.max(wait, get('open_until', 0) - now)
@@ -28,7 +29,7 @@ local function held_up()
   return math.max(0, wait)
 end
 
-local function trip(jitter)
+function breaker.trip(jitter)
   if saved.breaker == 'open' then return end
   saved.breaker = 'open'
   saved.out_since = saved.out_since or now
@@ -38,34 +39,34 @@ local function trip(jitter)
 end
 
 -- The one that tries is being answered.
-local function came_back(id)
+function breaker.came_back(id)
   if saved.breaker ~= 'half' or saved.canary ~= id then return end
   saved.breaker, saved.out_since = 'closed', nil
   saved.closed_at, saved.window = now, SLOW_START
   add('recoveries', 1)
 end
 
-local function began_after(call) return saved.breaker ~= 'open' and call.starts >= get('closed_at', 0) end
+function breaker.began_after(call) return saved.breaker ~= 'open' and call.starts >= get('closed_at', 0) end
 
-local function went_well(id, call)
-  came_back(id)
-  if saved.breaker == 'half' or not began_after(call) then return end
-  if window() < limits_of.in_flight then add('window', 1) end
+function breaker.went_well(id, call)
+  breaker.came_back(id)
+  if saved.breaker == 'half' or not breaker.began_after(call) then return end
+  if breaker.window() < limits_of.in_flight then add('window', 1) end
   saved.failures = math.max(0, get('failures', 0) - 0.5)
 end
 
-local function went_wrong(id, call, jitter)
+function breaker.went_wrong(id, call, jitter)
   add('failures_seen', 1)
   if saved.breaker == 'half' then
-    if saved.canary == id then trip(jitter) end
-  elseif began_after(call) then
+    if saved.canary == id then breaker.trip(jitter) end
+  elseif breaker.began_after(call) then
     add('failures', 1)
-    if saved.failures >= FAILURES then trip(jitter) end
+    if saved.failures >= FAILURES then breaker.trip(jitter) end
   end
 end
 
 -- A pause for all, after which they follow as slowly as after an outage.
-local function stay_away(ms)
+function breaker.stay_away(ms)
   saved.away_until = math.max(get('away_until', 0), now + ms)
-  saved.window = math.min(window(), SLOW_START)
+  saved.window = math.min(breaker.window(), SLOW_START)
 end

@@ -6,8 +6,9 @@
 -- they have not yet drawn, and `drawn_ms` for how long each has been drawing.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines buckets, factor, hold, taken, flow, need_of, room_for, take, correct, give_back, close_buckets
+-- RETURNS nothing: it defines buckets, factor and meter, a table of functions
 
+local meter = {}
 local FIRST_BURST, LEAST_BURST, BURST = 1 / 60, 0.005, 0.1  -- of a minute's worth
 local UNSHOWN = BURST / 3600000  -- how fast, per ms, larger bursts are believed in where no headers show how large
 local NEARLY_ALL = 0.8           -- of a bucket
@@ -23,7 +24,7 @@ local limits_of = cjson.decode(limits)
 local factor = get('factor', 1)
 local buckets = {}
 
-local function shape(name)
+function meter.shape(name)
   local limit = get('limit_' .. name, limits_of[name])
   local bucket = buckets[name] or {}
   bucket.limit, bucket.rate = limit, limit / 60000 * factor * get('share_' .. name, 1)
@@ -34,16 +35,16 @@ local function shape(name)
 end
 
 -- A bucket is believed to hold so much of a minute's worth.
-local function hold(name, burst)
+function meter.hold(name, burst)
   saved['burst_' .. name] = math.max(LEAST_BURST, math.min(BURST, burst))
-  shape(name)
+  meter.shape(name)
 end
 
 -- All that was ever taken from a bucket, and all of its refill that found it full.
-local function taken(name) return get('taken_' .. name, 0) end
-local function spilled(name) return get('spilled_' .. name, 0) end
+function meter.taken(name) return get('taken_' .. name, 0) end
+function meter.spilled(name) return get('spilled_' .. name, 0) end
 
-local function flow()
+function meter.flow()
   if factor < 1 then
     factor = math.min(1, factor + idle_ms * RECOVERY)
     saved.factor = factor
@@ -54,12 +55,14 @@ local function flow()
     add('taken_output', drawn)
     add('to_come', -drawn)
     add('drawn_ms', drawn / speed)
-    usage_drawn(drawn)
+    usage.drawn(drawn)
   end
   for _, name in ipairs(DIMENSIONS) do
     local burst = get('burst_' .. name, FIRST_BURST)
-    if not saved.shown and burst < BURST then saved['burst_' .. name] = math.min(BURST, burst + idle_ms * UNSHOWN) end
-    shape(name)
+    if burst < BURST and not saved['shown_' .. name] then
+      saved['burst_' .. name] = math.min(BURST, burst + idle_ms * UNSHOWN)
+    end
+    meter.shape(name)
     local bucket = buckets[name]
     local level = bucket.level + idle_ms * bucket.rate - (name == 'output' and drawn or 0)
     if level > bucket.capacity then add('spilled_' .. name, level - bucket.capacity) end
@@ -68,11 +71,11 @@ local function flow()
 end
 
 -- How much of a bucket this call needs. One that is larger than a bucket passes a full one.
-local function need_of(call, name) return math.min(call[name], buckets[name].capacity - buckets[name].margin) end
+function meter.need_of(call, name) return math.min(call[name], buckets[name].capacity - buckets[name].margin) end
 
 -- Of the output that is still to be said, so much must be there as is produced faster than it flows in; all of it as
 -- long as it is not known how fast that is. Also how fast the lack of it ends.
-local function output_need_of(call)
+function meter.output_need_of(call)
   local bucket, pace = buckets.output, get('pace', PACE)
   local speed = get('speed', 0) + pace
   local outrun = saved.pace and math.max(0, 1 - bucket.rate / speed) or 1
@@ -81,14 +84,14 @@ local function output_need_of(call)
 end
 
 -- How many ms until there is room for the call.
-local function room_for(call)
+function meter.room_for(call)
   local wait = 0
   for _, name in ipairs(DIMENSIONS) do
     local bucket, need, rate = buckets[name], nil, buckets[name].rate
     if name == 'output' then
-      need, rate = output_need_of(call)
+      need, rate = meter.output_need_of(call)
     else
-      need = need_of(call, name)
+      need = meter.need_of(call, name)
     end
     if name == 'input' and need > NEARLY_ALL * bucket.capacity then
       wait = math.max(wait, get('last_start', 0) + QUIET_MS - now)
@@ -101,15 +104,15 @@ end
 
 -- The call remembers what had been taken and spilled by then: of itself included, and of a moment earlier, since calls
 -- that are granted within a moment of each other may get to the provider in any order.
-local function take(call)
+function meter.take(call)
   local before, after, spilt = {}, {}, {}
   for i, name in ipairs(DIMENSIONS) do
-    before[i], spilt[i] = taken(name), spilled(name)
+    before[i], spilt[i] = meter.taken(name), meter.spilled(name)
     if name ~= 'output' then
       buckets[name].level = buckets[name].level - call[name]
       add('taken_' .. name, call[name])
     end
-    after[i] = taken(name)
+    after[i] = meter.taken(name)
   end
   if now - get('marked_at', 0) > MOMENT_MS then
     saved.mark_before, saved.mark, saved.marked_at = saved.mark or {0, 0, 0}, before, now
@@ -120,22 +123,22 @@ local function take(call)
   add('to_come', call.output)
   add('in_all', call.output)
   add('speed', call.speed)
-  usage_taken(call)
+  usage.taken(call)
 end
 
 -- A call has used so much more or less of a bucket than was thought, `share` of it since the provider last spoke of the
 -- bucket; what it said before that is in its level already. Where the bucket was full meanwhile, more use of it would
 -- have cost nothing.
-local function correct(name, call, more, share)
+function meter.correct(name, call, more, share)
   local bucket, i = buckets[name], name == 'requests' and 1 or name == 'input' and 2 or 3
   more = more * share
-  local free = math.max(0, math.min(more, spilled(name) - call.spilled[i]))
+  local free = math.max(0, math.min(more, meter.spilled(name) - call.spilled[i]))
   if free > 0 then add('spilled_' .. name, -free) end
   bucket.level = math.min(bucket.capacity, bucket.level - more + free)
 end
 
 -- Which part of the call's time came after the provider last spoke of the bucket.
-local function unspoken(name, call)
+function meter.unspoken(name, call)
   local told = get('told_' .. name, 0)
   if name ~= 'output' then return told > call.starts + MOMENT_MS and 0 or 1 end
   local flown = math.max(1, now - call.since)
@@ -143,18 +146,18 @@ local function unspoken(name, call)
 end
 
 -- A call has ended and has used so much.
-local function give_back(call, used)
+function meter.give_back(call, used)
   local drawn = call.speed * (get('drawn_ms', 0) - call.drawn_ms)
-  correct('requests', call, used.requests - 1, unspoken('requests', call))
-  correct('input', call, used.input - call.input, unspoken('input', call))
-  correct('output', call, used.output - drawn, unspoken('output', call))
+  meter.correct('requests', call, used.requests - 1, meter.unspoken('requests', call))
+  meter.correct('input', call, used.input - call.input, meter.unspoken('input', call))
+  meter.correct('output', call, used.output - drawn, meter.unspoken('output', call))
   add('to_come', drawn - call.output)
   add('in_all', -call.output)
   saved.speed = math.max(0, get('speed', 0) - call.speed)
-  usage_settled(call, used, drawn)
+  usage.settled(call, used, drawn)
 end
 
-local function close_buckets()
+function meter.close()
   for _, name in ipairs(DIMENSIONS) do
     saved['level_' .. name] = buckets[name].level
   end

@@ -13,7 +13,6 @@
 --      or {'shut', ms until somebody may try, and the same}    it waits while nobody may pass
 --      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
 --      or {'spent'}                                there have been too many retries of late: not now
-
 local DENSITY, OUTPUT = 0.3, 500  -- tokens per character and of an answer, until they are learned
 local FAR_TOO_LARGE = 2      -- by this factor, as long as an agent's tokens per character are not known
 local RETRIES, RETRY_SHARE = 10, 0.1  -- that may be saved up, and that each call adds
@@ -21,7 +20,7 @@ local RETRIES, RETRY_SHARE = 10, 0.1  -- that may be saved up, and that each cal
 local wanted = cjson.decode(call)
 
 local function answer(what, ms, entry)
-  local next_ms, leads = conclude(worker, asking)
+  local next_ms, leads = grants.conclude(worker, asking)
   local closed = (saved.breaker or 'closed') == 'closed'
   if granted[asking] then what, ms = 'granted', granted[asking] end
   if what == 'granted' and not closed and saved.canary == asking then what = 'tries' end
@@ -40,7 +39,7 @@ local function entry_of()
     input = math.max(1, math.ceil(wanted.characters * (of_turn.density or DENSITY))),
     output = math.min(wanted.max_output, math.ceil(of_turn.output or OUTPUT)),
   }
-  entry.cost = price(entry)
+  entry.cost = line.price(entry)
   local largest = buckets.input.limit * (of_turn.density and 1 or FAR_TOO_LARGE)
   entry.input = entry.input > largest and entry.input or math.min(entry.input, buckets.input.limit)
   return entry
@@ -53,31 +52,31 @@ local function may_try_again()
   return true
 end
 
-flow()
+meter.flow()
 if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
-local passed, waits = redis.call('HGET', calls, asking), not nobody_waits() and redis.call('HGET', waiting, asking)
+local passed, waits = redis.call('HGET', calls, asking), not line.nobody_waits() and redis.call('HGET', waiting, asking)
 if passed then
   passed = cmsgpack.unpack(passed)
   return answer('granted', math.max(0, passed.starts - now), passed)
 end
 if waits then
   waits = cmsgpack.unpack(waits)
-  return answer('waiting', expected(waits.class, waits.place, waits.cost), waits)
+  return answer('waiting', line.expected(waits.class, waits.place, waits.cost), waits)
 end
 
 local entry = entry_of()
 if entry.input > buckets.input.limit then return {'too_large', entry.input, math.floor(buckets.input.limit)} end
 if not may_try_again() then return {'spent'} end
-take_place(entry)
+line.take_place(entry)
 
 -- Most calls find nobody in line.
-if nobody_waits() then
-  local wait, soon = may_start(entry)
+if line.nobody_waits() then
+  local wait, soon = grants.may_start(entry)
   if soon then
-    wake_up(entry.class)
-    admit(asking, entry, wait)
+    line.wake_up(entry.class)
+    grants.admit(asking, entry, wait)
     return answer('granted', wait, entry)
   end
 end
-line_up(asking, entry)
-return answer('waiting', expected(entry.class, entry.place, entry.cost), entry)
+line.join(asking, entry)
+return answer('waiting', line.expected(entry.class, entry.place, entry.cost), entry)

@@ -3,8 +3,9 @@
 -- come again then; all others are told by a message, so that nobody asks in vain.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines granted, drop, admit, may_start, conclude
+-- RETURNS nothing: it defines granted and grants, a table of functions
 
+local grants = {}
 local HORIZON_MS = 30
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local BURY_EVERY_MS = 1000
@@ -20,23 +21,23 @@ local flying                 -- how many calls are in flight, once it was asked 
 
 if idle_ms > NOBODY_SPOKE_MS then saved.spoke_again_at = now end
 
-local function in_flight()
+function grants.in_flight()
   flying = flying or redis.call('HLEN', calls)
   return flying
 end
 
-local function remove(id)
-  in_flight()
+function grants.remove(id)
+  grants.in_flight()
   flying = flying - redis.call('HDEL', calls, id)
 end
 
 -- A call in flight that nobody will end. Its tokens stay spent: the provider goes on answering it.
-local function drop(id, call)
-  remove(id)
-  give_back(call, {requests = 1, input = call.input, output = call.output})
+function grants.drop(id, call)
+  grants.remove(id)
+  meter.give_back(call, {requests = 1, input = call.input, output = call.output})
 end
 
-local function bury_the_dead()
+function grants.bury_the_dead()
   if now - get('buried_at', 0) < BURY_EVERY_MS or now - get('spoke_again_at', 0) < SILENT_MS then return end
   saved.buried_at = now
   local dead, found = {}, redis.call('ZRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
@@ -46,53 +47,52 @@ local function bury_the_dead()
   local all = redis.call('HGETALL', calls)
   for i = 1, #all, 2 do
     local call = cmsgpack.unpack(all[i + 1])
-    if dead[call.worker] then drop(all[i], call) end
+    if dead[call.worker] then grants.drop(all[i], call) end
   end
 end
 
 -- Whose turn it is, of those whose workers live: what the dead left in line goes when its turn comes.
-local function next_in_line()
-  local id, call = head()
+function grants.next_in_line()
+  local id, call = line.head()
   while id and not redis.call('ZSCORE', holders, call.worker) do
-    step_out(id, call)
-    recharge(call, 0)
-    id, call = head()
+    line.leave(id, call)
+    line.recharge(call, 0)
+    id, call = line.head()
   end
   return id, call
 end
 
 -- The call may start in `wait` ms.
-local function admit(id, call, wait)
-  charge(call)
-  take(call)
+function grants.admit(id, call, wait)
+  line.charge(call)
+  meter.take(call)
   call.starts = now + wait
   saved.last_start = math.max(get('last_start', 0), call.starts)
   redis.call('HSET', calls, id, cmsgpack.pack(call))
-  if in_flight() == 0 then redis.call('PEXPIRE', calls, DAY_MS) end
+  if grants.in_flight() == 0 then redis.call('PEXPIRE', calls, DAY_MS) end
   flying = flying + 1
   granted[id] = wait
   if saved.breaker == 'half' then saved.canary = id end
 end
 
 -- Ms until the call may start; whether that is soon enough to let it pass now.
-local function may_start(call)
-  local stop = held_up()
+function grants.may_start(call)
+  local stop = breaker.held_up()
   if stop ~= 0 then return math.min(stop or LOOK_AGAIN_MS, LOOK_AGAIN_MS), false end
-  if in_flight() >= window() then return LOOK_AGAIN_MS, false end
-  local wait = room_for(call)
+  if grants.in_flight() >= breaker.window() then return LOOK_AGAIN_MS, false end
+  local wait = meter.room_for(call)
   return math.min(wait, LOOK_AGAIN_MS), wait <= HORIZON_MS
 end
 
 -- Returns ms until the next call may pass, -1 when nobody waits. `asking` is told by the script's own answer.
-local function grant_all(asking)
+function grants.grant_all(asking)
   for _ = 1, MOST_AT_ONCE do
-    if nobody_waits() then return -1 end
-    local id, call = next_in_line()
+    local id, call = grants.next_in_line()
     if not id then return -1 end
-    local wait, soon = may_start(call)
+    local wait, soon = grants.may_start(call)
     if not soon then return wait end
-    step_out(id, call)
-    admit(id, call, wait)
+    line.leave(id, call)
+    grants.admit(id, call, wait)
     if id ~= asking then
       redis.call('PUBLISH', GRANTS .. call.worker, string.format('%s %.0f %s', id, wait, pool_name))
     end
@@ -101,7 +101,7 @@ local function grant_all(asking)
 end
 
 -- Whether this worker is the one to come again in `next_ms`: 1 or 0.
-local function lead(worker, next_ms)
+function grants.lead(worker, next_ms)
   if next_ms < 0 then
     if saved.leader ~= '' then saved.leader = '' end
     return 0
@@ -112,7 +112,7 @@ local function lead(worker, next_ms)
   return 1
 end
 
-local function renew()
+function grants.renew()
   if now - get('renewed_at', 0) < RENEW_EVERY_MS then return end
   saved.renewed_at = now
   for _, key in ipairs({high, standard, low, waiting, tenants, calls, tags, holders}) do
@@ -121,19 +121,19 @@ local function renew()
 end
 
 -- When no call is in flight, nothing is left of those that were, whatever the sums say.
-local function balance()
-  if get('speed', 0) ~= 0 and in_flight() > 0 then return end
+function grants.balance()
+  if get('speed', 0) ~= 0 and grants.in_flight() > 0 then return end
   saved.speed, saved.to_come, saved.in_all, saved.reserved = 0, 0, 0, 0
 end
 
 -- The end of every script. Returns ms until somebody is to come again or -1, and whether that is this worker.
-local function conclude(worker, asking)
-  bury_the_dead()
-  balance()
-  local next_ms = grant_all(asking)
-  local leads = lead(worker, next_ms)
-  renew()
-  close_buckets()
+function grants.conclude(worker, asking)
+  grants.bury_the_dead()
+  grants.balance()
+  local next_ms = grants.grant_all(asking)
+  local leads = grants.lead(worker, next_ms)
+  grants.renew()
+  meter.close()
   close_pool()
   return math.ceil(next_ms), leads
 end

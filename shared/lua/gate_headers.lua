@@ -3,8 +3,9 @@
 -- that was ever left in it. So nobody has to know how short the spans are over which a provider enforces its limits.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines learn_limits, learn_levels, learn_input, learn_refusal
+-- RETURNS nothing: it defines word, a table of functions
 
+local word = {}
 local FRESH_MS = 3000            -- so old, the word of a level may still raise it
 local LOW = 0.5                  -- of a bucket: it has surely not been full
 local STEADY, LEAST_SHARE = 0.5, 0.1
@@ -16,25 +17,29 @@ local LEAST_PAUSE_MS = 100
 local UNEXPECTED = 0.3           -- of a bucket was thought to be there, and the provider found it empty
 local SLOWER, SLOWER_EVERY_MS = 0.9, 3000
 
-local function grain(name) return buckets[name].limit >= GRAIN_FROM and GRAIN[name] or 0 end
+function word.grain(name) return buckets[name].limit >= GRAIN_FROM and GRAIN[name] or 0 end
 
-local function learn_limits(said)
+function word.limits(said)
   for _, name in ipairs(DIMENSIONS) do
     if said[name] and said[name] >= 1 and said[name] ~= buckets[name].limit then
       saved['limit_' .. name] = said[name]
-      shape(name)
+      meter.shape(name)
     end
   end
 end
 
 -- Part of the refill may go to somebody else who has the same key. It shows in what flows in while the bucket is low.
-local function learn_share(name, i, left, call)
+function word.share(name, i, left, call)
   local bucket, before = buckets[name], saved['refill_' .. name]
   local seen = {at = call.starts, sum = left + call.taken[i], low = left < LOW * bucket.capacity}
-  local full_share = before and (seen.at - before.at) * bucket.limit / 60000
-  if before and (seen.at - before.at < LEAST_SPAN_MS or full_share < ENOUGH * (call[name] + GRAIN[name])) then return end
+  if not before then
+    saved['refill_' .. name] = seen
+    return
+  end
+  local span = seen.at - before.at
+  local full_share = span * bucket.limit / 60000
+  if span < LEAST_SPAN_MS or full_share < ENOUGH * (call[name] + GRAIN[name]) then return end
   saved['refill_' .. name] = seen
-  if not before then return end
   local share, now_seen = get('share_' .. name, 1), (seen.sum - before.sum) / full_share
   if not (seen.low and before.low) then
     share = share + STEADY * (1 - share)
@@ -42,42 +47,43 @@ local function learn_share(name, i, left, call)
     share = share + STEADY * (math.max(LEAST_SHARE, math.min(1, now_seen)) - share)
   end
   saved['share_' .. name] = share
-  shape(name)
+  meter.shape(name)
 end
 
 -- What was left when the provider let this call in is so, with what flowed in since and less what was taken since.
 -- Calls that were granted within a moment of it may have got there before or after it: as far as that goes, what is
 -- believed stays. Nothing left may also mean a debt, and what was said of a later moment goes before.
-local function learn_levels(remaining, call)
+function word.levels(remaining, call)
   for i, name in ipairs(DIMENSIONS) do
     local bucket, left, told = buckets[name], remaining[name], get('told_' .. name, 0)
     if left then
-      saved.shown = true
-      if left > bucket.capacity then hold(name, left / bucket.limit) end
+      saved['shown_' .. name] = true
+      if left > bucket.capacity then meter.hold(name, left / bucket.limit) end
       local age = math.max(0, now - call.starts)
-      local since = math.min(bucket.capacity, left + bucket.rate * age) - taken(name)
-      local most, least = since + call.taken[i], since + (name == 'output' and call.taken[i] or call.surely_taken[i]) - grain(name)
+      local since = math.min(bucket.capacity, left + bucket.rate * age) - meter.taken(name)
+      local surely = name == 'output' and call.taken[i] or call.surely_taken[i]
+      local most, least = since + call.taken[i], since + surely - word.grain(name)
       if left == 0 or call.starts < told or age > FRESH_MS then least = -math.huge end
       bucket.level = math.min(bucket.capacity, math.max(least, math.min(most, bucket.level)))
       if call.starts >= told then
         saved['told_' .. name] = call.starts
-        learn_share(name, i, left, call)
+        word.share(name, i, left, call)
       end
     end
   end
 end
 
 -- The provider has counted the input of a call that it began to answer.
-local function learn_input(id, call, counted)
-  correct('input', call, counted - call.input, unspoken('input', call))
-  usage_counted(call, counted)
+function word.input(id, call, counted)
+  meter.correct('input', call, counted - call.input, meter.unspoken('input', call))
+  usage.counted(call, counted)
   call.input = counted
   redis.call('HSET', calls, id, cmsgpack.pack(call))
 end
 
 -- There is what is left, and what the call needs after the time that is named, which is rounded up: a call that comes
 -- for the first time may try as soon as the level allows within that second, one that was refused again does not.
-local function level_after_refusal(bucket, call, wanted, left, retry_ms)
+function word.level_after_refusal(bucket, call, wanted, left, retry_ms)
   local level = math.min(bucket.level, left)
   if retry_ms < 0 then return level end
   local there, waits = math.min(wanted, bucket.capacity) + bucket.margin, math.max(LEAST_PAUSE_MS, retry_ms)
@@ -86,19 +92,19 @@ local function level_after_refusal(bucket, call, wanted, left, retry_ms)
 end
 
 -- Whether the 429 says which bucket it is about.
-local function learn_refusal(call, remaining, retry_ms)
+function word.refusal(call, remaining, retry_ms)
   local spoken = false
   for _, name in ipairs(DIMENSIONS) do
     local bucket, left = buckets[name], remaining[name]
     local wanted = name == 'output' and 1 or call[name]
-    if left and left < wanted + grain(name) then
+    if left and left < wanted + word.grain(name) then
       spoken = true
       if wanted > bucket.capacity then
-        hold(name, wanted / bucket.limit)
+        meter.hold(name, wanted / bucket.limit)
       elseif bucket.level > UNEXPECTED * bucket.capacity and left < wanted / 2 then
-        hold(name, bucket.capacity / bucket.limit / 2)
+        meter.hold(name, bucket.capacity / bucket.limit / 2)
       end
-      bucket.level = level_after_refusal(bucket, call, wanted, left, retry_ms)
+      bucket.level = word.level_after_refusal(bucket, call, wanted, left, retry_ms)
       saved['told_' .. name] = now
     end
   end
@@ -106,7 +112,7 @@ local function learn_refusal(call, remaining, retry_ms)
 end
 
 -- A 429 that says nothing of buckets: all go more slowly for a while.
-local function slow_down()
+function word.slow_down()
   if now - get('slower_at', 0) <= SLOWER_EVERY_MS then return end
   factor = math.max(0.1, factor * SLOWER)
   saved.factor, saved.slower_at = factor, now

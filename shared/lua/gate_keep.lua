@@ -7,21 +7,20 @@
 --   ids      JSON list: its calls that wait
 --   known    JSON object with all its calls, in flight or waiting, as names; '' when it has no doubts
 -- RETURNS {next ms, leads, {id, ms to wait, …} granted, {id, …} unknown, living workers}
-
 local SETTLED_MS = 5000  -- after which a call in flight must be known to its worker
 
 local function give_up_unknown(mine)
   local all = redis.call('HGETALL', calls)
   for i = 1, #all, 2 do
     local call = cmsgpack.unpack(all[i + 1])
-    if call.worker == worker and not mine[all[i]] and now - call.starts > SETTLED_MS then drop(all[i], call) end
+    if call.worker == worker and not mine[all[i]] and now - call.starts > SETTLED_MS then grants.drop(all[i], call) end
   end
 end
 
-flow()
+meter.flow()
 if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
 if known ~= '' then give_up_unknown(cjson.decode(known)) end
-local next_ms, leads = conclude(worker)
+local next_ms, leads = grants.conclude(worker)
 local passed, unknown = {}, {}
 for _, id in ipairs(cjson.decode(ids)) do
   local call = redis.call('HGET', calls, id)

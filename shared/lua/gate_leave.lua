@@ -8,7 +8,6 @@
 --            jitter: 0 to 1}
 --            outcome: ok, busy (429), down (529, 5xx, no connection), or '' for one that says nothing of the provider
 -- RETURNS {next ms, leads, how often the breaker has closed again}   the first two: see gate_granting
-
 local LEARN = 0.2
 local SLOWEST = 0.001         -- tokens per ms
 
@@ -16,14 +15,14 @@ local ended = cjson.decode(ending)
 
 local function refused(call)
   add('refused_seen', 1)
-  usage_refused()
-  if learn_refusal(call, ended.remaining, ended.retry_ms) then return end
+  usage.refused()
+  if word.refusal(call, ended.remaining, ended.retry_ms) then return end
   if ended.retry_ms >= 0 then
-    stay_away(ended.retry_ms)
+    breaker.stay_away(ended.retry_ms)
   else
-    trip(ended.jitter)  -- a cap on spending names neither time nor bucket: an outage until told otherwise
+    breaker.trip(ended.jitter)  -- a cap on spending names neither time nor bucket: an outage until told otherwise
   end
-  slow_down()
+  word.slow_down()
 end
 
 local function nearer(before, value) return before and before + LEARN * (value - before) or value end
@@ -38,33 +37,37 @@ local function answered(call)
   local density = ended.used.input / math.max(1, call.characters)
   known = learn(known and cmsgpack.unpack(known) or {turns = {}}, density, output)
   known.turns[call.turn] = learn(known.turns[call.turn] or {}, density, output)
-  redis.call('HSET', estimates, call.agent, cmsgpack.pack(known))
-  redis.call('PEXPIRE', estimates, DAY_MS)
+  local is_new = redis.call('HSET', estimates, call.agent, cmsgpack.pack(known)) == 1
+  if is_new or get('renewed_at', 0) > get('estimates_renewed_at', -1) then
+    redis.call('PEXPIRE', estimates, DAY_MS)
+    saved.estimates_renewed_at = get('renewed_at', 0)
+  end
   saved.pace = nearer(saved.pace, math.max(SLOWEST, output / math.max(1, now - call.starts)))
-  recharge(call, price({input = ended.used.input, output = output}), true)
+  line.recharge(call, line.price({input = ended.used.input, output = output}), true)
 end
 
 local function ends(call)
-  remove(id)
-  give_back(call, ended.used or {requests = 1, input = call.input, output = call.output})
+  grants.remove(id)
+  meter.give_back(call, ended.used or {requests = 1, input = call.input, output = call.output})
   if ended.outcome == 'ok' then
     answered(call)
-    went_well(id, call)
+    breaker.went_well(id, call)
     return
   end
-  if ended.used then recharge(call, 0, true) end
+  if ended.used then line.recharge(call, 0, true) end
   if ended.outcome == 'busy' then refused(call) end
-  if ended.outcome == 'down' then went_wrong(id, call, ended.jitter) end
+  if ended.outcome == 'down' then breaker.went_wrong(id, call, ended.jitter) end
 end
 
-flow()
-learn_limits(ended.limit)
-local waits, flies = not nobody_waits() and redis.call('HGET', waiting, id), redis.call('HGET', calls, id)
+meter.flow()
+word.limits(ended.limit)
+local flies = redis.call('HGET', calls, id)
+local waits = not flies and not line.nobody_waits() and redis.call('HGET', waiting, id)
+if flies then ends(cmsgpack.unpack(flies)) end
 if waits then
   waits = cmsgpack.unpack(waits)
-  step_out(id, waits)
-  recharge(waits, 0)
+  line.leave(id, waits)
+  line.recharge(waits, 0)
 end
-if flies then ends(cmsgpack.unpack(flies)) end
-local next_ms, leads = conclude(worker)
+local next_ms, leads = grants.conclude(worker)
 return {next_ms, leads, get('recoveries', 0)}

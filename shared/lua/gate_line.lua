@@ -4,60 +4,64 @@
 -- served last, so that nobody saves up. Nobody behind the head of a line passes it for want of room.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines price, take_place, line_up, nobody_waits, head, step_out, charge, recharge, expected
+-- RETURNS nothing: it defines line, a table of functions
 
+local line = {}
 local LINES = {high, standard, low}  -- zset, call id -> its place
 local CLASS_WEIGHT = {16, 4, 1}
 local BEFORE_ITS_LIKE = 1e-9
 
 if not packed then  -- the state got lost, but not the lines
-  for class, line in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', line) end
+  for class, key in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', key) end
 end
 
 -- A call's cost: minutes of the whole pool's time.
-local function price(call)
+function line.price(call)
   return math.max(1 / buckets.requests.limit, call.input / buckets.input.limit, call.output / buckets.output.limit)
 end
 
 -- Where a tenant's next call in this class starts: by what it has used, and not before its calls that wait already.
-local function tag_of(call)
+function line.tag_of(call)
   local known = redis.call('HGET', tags, call.class .. ':' .. call.tenant)
   if not known then return 0, 0 end
   local tag, last = string.match(known, '(%S+) (%S+)')
   return tonumber(tag), tonumber(last)
 end
 
-local function keep_tag(call, tag, last)
-  local is_new = redis.call('HSET', tags, call.class .. ':' .. call.tenant, string.format('%.16g %.16g', tag, last)) == 1
-  if is_new then redis.call('PEXPIRE', tags, DAY_MS) end
+function line.keep_tag(call, tag, last)
+  local text = string.format('%.16g %.16g', tag, last)
+  if redis.call('HSET', tags, call.class .. ':' .. call.tenant, text) == 1 then redis.call('PEXPIRE', tags, DAY_MS) end
 end
 
 -- A call gets its place and pays for it; one that the provider refused keeps the place it had.
-local function take_place(call)
-  local tag, last = tag_of(call)
+function line.take_place(call)
+  local tag, last = line.tag_of(call)
   tag = math.max(get('place_' .. call.class, 0), tag)
   local place = math.max(tag, last)
-  keep_tag(call, tag + call.cost / call.weight, call.place and last or place)
+  line.keep_tag(call, tag + call.cost / call.weight, call.place and last or place)
   call.place = call.place and math.min(call.place, place) - BEFORE_ITS_LIKE or place
 end
 
 -- A class that has somebody to serve again takes up at the turn of the one served last.
-local function wake_up(class) saved['turn_' .. class] = math.max(get('turn_' .. class, 0), get('turn', 0)) end
+function line.wake_up(class) saved['turn_' .. class] = math.max(get('turn_' .. class, 0), get('turn', 0)) end
 
-local function nobody_waits()
+function line.nobody_waits()
   return get('waiting_1', 0) + get('waiting_2', 0) + get('waiting_3', 0) == 0
 end
 
-local function line_up(id, call)
-  local class, first = call.class, nobody_waits()
+local first_id, first  -- whose turn it is, once that was asked for and as long as nobody comes or goes
+
+function line.join(id, call)
+  local class, is_first = call.class, line.nobody_waits()
+  first_id = nil
   redis.call('ZADD', LINES[class], string.format('%.16g', call.place), id)
   redis.call('HSET', waiting, id, cmsgpack.pack(call))
   redis.call('HINCRBY', tenants, call.tenant, 1)
   if get('waiting_' .. class, 0) == 0 then
-    wake_up(class)
+    line.wake_up(class)
     redis.call('PEXPIRE', LINES[class], DAY_MS)
   end
-  if first then
+  if is_first then
     redis.call('PEXPIRE', waiting, DAY_MS)
     redis.call('PEXPIRE', tenants, DAY_MS)
   end
@@ -66,7 +70,8 @@ local function line_up(id, call)
 end
 
 -- Whose turn it is: id, call; nil when nobody waits.
-local function head()
+function line.head()
+  if first_id then return first_id, first end
   local best
   for class = 1, #LINES do
     if get('waiting_' .. class, 0) > 0 and (not best or get('turn_' .. class, 0) < get('turn_' .. best, 0)) then
@@ -76,13 +81,17 @@ local function head()
   if not best then return nil end
   local id = redis.call('ZRANGE', LINES[best], 0, 0)[1]
   local record = id and redis.call('HGET', waiting, id)
-  if record then return id, cmsgpack.unpack(record) end
+  if record then
+    first_id, first = id, cmsgpack.unpack(record)
+    return first_id, first
+  end
   if id then redis.call('ZREM', LINES[best], id) end
   saved['waiting_' .. best] = redis.call('ZCARD', LINES[best])  -- the keys do not fit together: what is there counts
-  return head()
+  return line.head()
 end
 
-local function step_out(id, call)
+function line.leave(id, call)
+  first_id = nil
   redis.call('ZREM', LINES[call.class], id)
   redis.call('HDEL', waiting, id)
   if redis.call('HINCRBY', tenants, call.tenant, -1) <= 0 then redis.call('HDEL', tenants, call.tenant) end
@@ -92,7 +101,7 @@ local function step_out(id, call)
 end
 
 -- The call is served: its class moves on, and the line with it.
-local function charge(call)
+function line.charge(call)
   local turn = get('turn_' .. call.class, 0)
   saved['place_' .. call.class] = math.max(get('place_' .. call.class, 0), call.place)
   saved.turn = math.max(get('turn', 0), turn)
@@ -100,15 +109,15 @@ local function charge(call)
 end
 
 -- It has cost other than was thought; one that was never served costs nothing.
-local function recharge(call, cost, served)
-  local tag, last = tag_of(call)
-  keep_tag(call, tag + (cost - call.cost) / call.weight, last)
+function line.recharge(call, cost, served)
+  local tag, last = line.tag_of(call)
+  line.keep_tag(call, tag + (cost - call.cost) / call.weight, last)
   if served then add('turn_' .. call.class, (cost - call.cost) / CLASS_WEIGHT[call.class]) end
 end
 
 -- How many ms a call may have to wait, roughly: for those of its class before its place, and for what classes that wait
 -- beside it get meanwhile.
-local function expected(class, place, cost)
+function line.expected(class, place, cost)
   local waits, weight = get('waiting_' .. class, 0), CLASS_WEIGHT[class]
   local ahead = waits > 0 and redis.call('ZCOUNT', LINES[class], '-inf', string.format('(%.16g', place)) or 0
   local own = waits > 0 and get('ahead_' .. class, 0) * ahead / waits or 0
@@ -119,6 +128,6 @@ local function expected(class, place, cost)
     end
   end
   for _, name in ipairs(DIMENSIONS) do pace = math.min(pace, factor * get('share_' .. name, 1)) end
-  local _, next_one = head()
-  return math.max(minutes * 60000 / pace, next_one and room_for(next_one) or 0, held_up() or 0)
+  local _, next_one = line.head()
+  return math.max(minutes * 60000 / pace, next_one and meter.room_for(next_one) or 0, breaker.held_up() or 0)
 end

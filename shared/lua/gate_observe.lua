@@ -6,16 +6,15 @@
 --   said     JSON {limit: {…}, remaining: {…}} by dimension, {input: tokens that the provider counted, or false};
 --            '' likewise
 -- RETURNS {next ms, leads}   see gate_granting
-
-flow()
+meter.flow()
 if said ~= '' then
   local heard, flies = cjson.decode(said), redis.call('HGET', calls, id)
-  learn_limits(heard.limit)
+  word.limits(heard.limit)
   if flies then
     local call = cmsgpack.unpack(flies)
-    if heard.input then learn_input(id, call, heard.input) end
-    learn_levels(heard.remaining, call)
-    came_back(id)
+    if heard.input then word.input(id, call, heard.input) end
+    word.levels(heard.remaining, call)
+    breaker.came_back(id)
   end
 end
-return {conclude(worker)}
+return {grants.conclude(worker)}

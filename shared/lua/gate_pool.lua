@@ -4,7 +4,6 @@
 -- KEYS
 -- ARGV
 -- RETURNS nothing: it defines now, saved, get, add, idle_ms, close_pool and DIMENSIONS
-
 local DIMENSIONS = {'requests', 'input', 'output'}
 
 local packed = redis.call('GET', state)

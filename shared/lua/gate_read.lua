@@ -13,21 +13,20 @@
 --         shut_ms: how long nobody calls, since the breaker is open or the provider asked for it,
 --         pace: 1 less what 429s took from it, speed: learned tokens per ms of an answer, absent before the first,
 --         refused, failures: how many were seen, refused_lately: in the last minute}
-
 local CLASSES = {'high', 'standard', 'low'}
 
-flow()
-local stop, flying, used = held_up(), redis.call('HLEN', calls), usage_of_a_minute()
+meter.flow()
+local stop, flying, used = breaker.held_up(), redis.call('HLEN', calls), usage.of_a_minute()
 local reserved = {requests = flying, input = get('reserved', 0), output = math.max(0, get('to_come', 0))}
 local seen = {
   now_ms = now,
   in_flight = flying,
-  window = window(),
+  window = breaker.window(),
   breaker = saved.breaker or 'closed',
   waiting = {},
   expected_ms = {},
-  tenants = nobody_waits() and 0 or redis.call('HLEN', tenants),
-  own = nobody_waits() and 0 or tonumber(redis.call('HGET', tenants, tenant) or 0),
+  tenants = line.nobody_waits() and 0 or redis.call('HLEN', tenants),
+  own = line.nobody_waits() and 0 or tonumber(redis.call('HGET', tenants, tenant) or 0),
   shut_ms = stop or 0,
   pace = factor,
   speed = saved.pace,
@@ -44,7 +43,7 @@ for _, name in ipairs(DIMENSIONS) do
 end
 for class, name in ipairs(CLASSES) do
   seen.waiting[name] = get('waiting_' .. class, 0)
-  seen.expected_ms[name] = expected(class, math.huge, 1 / buckets.requests.limit)
+  seen.expected_ms[name] = line.expected(class, math.huge, 1 / buckets.requests.limit)
 end
 
 -- The bucket that the call waits for the longest, nil when there is room: as if the others held plenty.
@@ -54,13 +53,13 @@ local function scarcest(call)
     for _, other in ipairs(DIMENSIONS) do
       buckets[other].level = other == name and seen[name].level or math.huge
     end
-    local wait = room_for(call)
+    local wait = meter.room_for(call)
     if wait > longest then found, longest = name == 'requests' and name or name .. '_tokens', wait end
   end
   return found
 end
 
-local _, next_one = head()
+local _, next_one = line.head()
 if stop ~= 0 then
   seen.held_up_by = seen.breaker == 'closed' and 'retry_after' or 'breaker'
 elseif flying >= seen.window then

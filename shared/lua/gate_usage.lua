@@ -4,12 +4,13 @@
 -- that is counted in to take apart.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines usage_taken, usage_drawn, usage_settled, usage_counted, usage_refused, usage_of_a_minute
+-- RETURNS nothing: it defines usage, a table of functions
 
+local usage = {}
 local SLOT_MS, SLOTS = 10000, 6
 
 -- Begins the next slot when it is time.
-local function turn_slot()
+function usage.turn_slot()
   local slot = math.floor(now / SLOT_MS)
   if saved.used_slot == slot then return end
   local past, kept = saved.used_before and cmsgpack.unpack(saved.used_before) or {}, {}
@@ -23,40 +24,40 @@ local function turn_slot()
   saved.used_requests, saved.used_input, saved.used_output, saved.used_refused = 0, 0, 0, 0
 end
 
-local function count(requests, input, output)
-  turn_slot()
+function usage.count(requests, input, output)
+  usage.turn_slot()
   add('used_requests', requests)
   add('used_input', input)
   add('used_output', output)
 end
 
-local function usage_taken(call)
-  count(1, call.input, 0)
+function usage.taken(call)
+  usage.count(1, call.input, 0)
   add('reserved', call.input)
 end
 
-local function usage_drawn(output) count(0, 0, output) end
+function usage.drawn(output) usage.count(0, 0, output) end
 
 -- What was taken for the call, and drawn by it, becomes what it has used.
-local function usage_settled(call, used, drawn)
-  count(used.requests - 1, used.input - call.input, used.output - drawn)
+function usage.settled(call, used, drawn)
+  usage.count(used.requests - 1, used.input - call.input, used.output - drawn)
   saved.reserved = math.max(0, get('reserved', 0) - call.input)
 end
 
 -- The provider has counted the input of a call in flight.
-local function usage_counted(call, input)
-  count(0, input - call.input, 0)
+function usage.counted(call, input)
+  usage.count(0, input - call.input, 0)
   add('reserved', input - call.input)
 end
 
-local function usage_refused()
-  turn_slot()
+function usage.refused()
+  usage.turn_slot()
   add('used_refused', 1)
 end
 
 -- Of the slot in which the minute began, so much counts as lies within it.
-local function usage_of_a_minute()
-  turn_slot()
+function usage.of_a_minute()
+  usage.turn_slot()
   local sum = {
     requests = saved.used_requests, input = saved.used_input, output = saved.used_output, refused = saved.used_refused,
   }

@@ -236,6 +236,14 @@ async def test_a_refusal_is_final(gate: CountingGate, redis: Redis) -> None:
     assert await in_flight(redis) == 0
 
 
+async def test_a_limit_met_in_mid_answer_is_a_moments_pause(gate: CountingGate, redis: Redis) -> None:
+    """Its headers are those of the beginning, so it names no bucket and no time; but it is no cap on spending."""
+    await call(gate, target(Scripted(busy(began=True), ANSWER)))
+
+    assert gate.settled[0] == Spent("busy", None, retry_after=1)
+    assert (await look(redis))["breaker"] == "closed"
+
+
 async def test_an_error_of_ours_is_final_and_counted_in_full(gate: CountingGate, redis: Redis) -> None:
     with pytest.raises(ZeroDivisionError):
         await call(gate, target(Scripted(ZeroDivisionError())))
