@@ -5,7 +5,8 @@ SluiceError
 ├── StoreUnavailable     the weather: Redis did not answer in time; safe to repeat
 ├── LeaseLost            nobody: another worker owns the job now; stop, write nothing
 ├── RequestTooLarge      the caller: one model call larger than its whole budget per minute; never repeat
-└── NoRoomYet            the weather: a model call has waited long enough at the gate; try again later
+├── NoRoomYet            the weather: a model call has waited long enough at the gate; try again later
+└── RetriesSpent         the weather: a model call that failed is not to be repeated now, there were too many of late
 """
 
 
@@ -32,6 +33,10 @@ class LeaseLost(SluiceError):
 
 class RequestTooLarge(SluiceError):
     """A model call that needs more input tokens than its pool allows in a whole minute: it could never pass."""
+
+
+class RetriesSpent(SluiceError):
+    """A call of a pool of which more than a tenth of the calls have been retries of late."""
 
 
 class NoRoomYet(SluiceError):

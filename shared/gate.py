@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any
 
 from shared import clock, ids, keys, log
-from shared.errors import NoRoomYet, RequestTooLarge, StoreUnavailable
+from shared.errors import NoRoomYet, RequestTooLarge, RetriesSpent, StoreUnavailable
 from shared.fallback import Fallback
 from shared.gate_commands import GateCommands
 from shared.lead import Lead
@@ -75,10 +75,10 @@ class Gate:
     ) -> Reservation:
         """Returns when the call may start. A cancel gives its place back.
 
-        Raises RequestTooLarge, and NoRoomYet when it would take, or has taken, longer than `patience` in seconds, or
-        when `leaving` is set, or at once in an outage of the provider unless it is to wait then, too (`in_outage`), or
-        when it comes again after there have been too many retries. While Redis is away nobody's patience ends: a job
-        that is sent away could not be parked.
+        Raises RequestTooLarge, RetriesSpent when it comes again and there have been too many that do, and NoRoomYet
+        when it would take, or has taken, longer than `patience` in seconds, or when `leaving` is set, or at once in an
+        outage of the provider unless it is to wait then, too (`in_outage`). While Redis is away nobody's patience ends:
+        a job that is sent away could not be parked.
         """
         self._pools[pool.name] = pool
         until, leaving = clock.monotonic() + patience, leaving or asyncio.Event()
@@ -243,14 +243,14 @@ class Gate:
 
 
 def _check(answer: Any, pool: Pool, in_outage: bool) -> None:
-    """Raises RequestTooLarge, NoRoomYet if the call is not let into the line."""
+    """Raises RequestTooLarge, RetriesSpent, NoRoomYet if the call is not let into the line."""
     match answer[0]:
         case "too_large":
             raise RequestTooLarge(
                 f"the call needs about {answer[1]} input tokens, but {pool.name} allows {answer[2]} in a whole minute"
             )
         case "spent":
-            raise NoRoomYet(0, outage=False)
+            raise RetriesSpent
         case "shut" if not in_outage:
             raise NoRoomYet(answer[1] / 1000, outage=True)
 

@@ -21,7 +21,7 @@ from tenacity import (
 )
 
 from shared import backoff, clock, log, metrics
-from shared.errors import NoRoomYet
+from shared.errors import NoRoomYet, RetriesSpent
 from shared.gate import Gate
 from shared.pool import Asker, Call, Pool, Reservation, Spent, Used
 from shared.turn import ModelRecord
@@ -83,18 +83,28 @@ class ModelCaller:
         """
         sooner = math.inf if or_else_after is None else or_else_after
         patience, longest = min(self._patience, sooner), min(_LONGEST_PAUSE_IN_SLOT_SECONDS, sooner)
-        call = Call(asker, _characters(request), request.max_tokens, turn)
-        async for attempt in AsyncRetrying(
+        call, lost = Call(asker, _characters(request), request.max_tokens, turn), None
+        attempts = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=_pause,
             retry=retry_if_exception(partial(_worth_waiting_for, longest=longest)),
             before_sleep=_say,
             reraise=True,
-        ):
-            with attempt:
-                reservation = await self._pass_gate(target.pool, call, patience, leaving, or_else_after is None)
-                call = replace(call, place=reservation.place)  # a refusal loses no place in line
-                return await self._attempt(target, reservation, request, on_text)
+        )
+        try:
+            async for attempt in attempts:
+                with attempt:
+                    reservation = await self._pass_gate(target.pool, call, patience, leaving, or_else_after is None)
+                    call = replace(call, place=reservation.place)  # a refusal loses no place in line
+                    try:
+                        return await self._attempt(target, reservation, request, on_text)
+                    except ProviderError as error:
+                        lost = error
+                        raise
+        except RetriesSpent:
+            if lost is not None:
+                raise lost from None
+            raise
         raise AssertionError("tenacity ends by returning or raising")
 
     async def _attempt(

@@ -12,10 +12,10 @@
 --      or {'waiting', ms that it may take, and the same}
 --      or {'shut', ms until somebody may try, and the same}    it waits while nobody may pass
 --      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
---      or {'spent'}                                there have been too many retries of late: not now
+--      or {'spent'}                                it comes again, and there have been too many retries of late
 local DENSITY, OUTPUT = 0.3, 500  -- tokens per character and of an answer, until they are learned
 local FAR_TOO_LARGE = 2      -- by this factor, as long as an agent's tokens per character are not known
-local RETRIES, RETRY_SHARE = 10, 0.1  -- that may be saved up, and that each call adds
+local RETRY, RETRIES = 10, 100  -- calls that pay for one, and that count at most
 
 local wanted = cjson.decode(call)
 
@@ -46,9 +46,9 @@ local function entry_of()
 end
 
 local function may_try_again()
-  local left = get('retries', RETRIES)
-  if wanted.again and left < 1 then return false end
-  saved.retries = wanted.again and left - 1 or math.min(RETRIES, left + RETRY_SHARE)
+  local calls_made = get('calls_made', RETRIES)
+  if wanted.again and calls_made < RETRY then return false end
+  saved.calls_made = wanted.again and calls_made - RETRY or math.min(RETRIES, calls_made + 1)
   return true
 end
 

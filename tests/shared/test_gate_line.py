@@ -443,3 +443,17 @@ async def test_nothing_is_left_of_calls_that_have_gone(gates: Gates) -> None:
         assert not await gates.redis.exists(key(where.name))
     for name in ("high", "standard", "low"):
         assert not await gates.redis.exists(keys.gate_line(where.name, name))
+
+
+async def test_at_most_a_tenth_of_the_calls_are_retries(gates: Gates) -> None:
+    where = pool()
+    await full(gates, where)
+    for _ in range(10):
+        assert not (await gates.enter(where, call(place="0"))).spent, "ten may be saved up"
+    assert (await gates.enter(where, call(place="0"))).spent
+
+    for _ in range(10):
+        await gates.enter(where, call())
+
+    assert not (await gates.enter(where, call(place="0"))).spent
+    assert (await gates.enter(where, call(place="0"))).spent

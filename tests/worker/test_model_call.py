@@ -236,6 +236,21 @@ async def test_a_refusal_is_final(gate: CountingGate, redis: Redis) -> None:
     assert await in_flight(redis) == 0
 
 
+async def test_when_there_were_too_many_retries_of_late_the_attempts_are_used_up(
+    gate: CountingGate, redis: Redis
+) -> None:
+    errors = [down() for _ in range(30)]
+    for _ in range(3):
+        with pytest.raises(ProviderDown):
+            await call(gate, target(Scripted(*errors)))
+    provider, last = Scripted(down(), ANSWER), None
+    with pytest.raises(ProviderDown) as last:
+        await call(gate, target(provider))
+
+    assert last.value.pool == "sonnet"
+    assert len(provider.asked) == 1, "and not again"
+
+
 async def test_a_limit_met_in_mid_answer_is_a_moments_pause(gate: CountingGate, redis: Redis) -> None:
     """Its headers are those of the beginning, so it names no bucket and no time; but it is no cap on spending."""
     await call(gate, target(Scripted(busy(began=True), ANSWER)))
