@@ -243,7 +243,7 @@ async def test_when_there_were_too_many_retries_of_late_the_attempts_are_used_up
     for _ in range(3):
         with pytest.raises(ProviderDown):
             await call(gate, target(Scripted(*errors)))
-    provider, last = Scripted(down(), ANSWER), None
+    provider = Scripted(down(), ANSWER)
     with pytest.raises(ProviderDown) as last:
         await call(gate, target(provider))
 
