@@ -9,7 +9,7 @@
 local line = {}
 local LINES = {high, standard, low}  -- zset, call id -> its place
 local CLASS_WEIGHT = {16, 4, 1}
-local BEFORE_ITS_LIKE = 1e-9
+local A_LITTLE = 1e-9  -- of a place: between two that would be the same
 
 if not packed then  -- the state got lost, but not the lines
   for class, key in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', key) end
@@ -37,9 +37,9 @@ end
 function line.take_place(call)
   local tag, last = line.tag_of(call)
   tag = math.max(get('place_' .. call.class, 0), tag)
-  local place = math.max(tag, last)
+  local place = math.max(tag, last) + A_LITTLE
   line.keep_tag(call, tag + call.cost / call.weight, call.place and last or place)
-  call.place = call.place and math.min(call.place, place) - BEFORE_ITS_LIKE or place
+  call.place = call.place and math.min(call.place, place) - 2 * A_LITTLE or place
 end
 
 -- A class that has somebody to serve again takes up at the turn of the one served last.
@@ -108,11 +108,12 @@ function line.charge(call)
   saved['turn_' .. call.class] = turn + call.cost / CLASS_WEIGHT[call.class]
 end
 
--- It has cost other than was thought; one that was never served costs nothing.
+-- It has cost other than was thought. One that was never served costs nothing, and who comes after it moves up.
 function line.recharge(call, cost, served)
   local tag, last = line.tag_of(call)
-  line.keep_tag(call, tag + (cost - call.cost) / call.weight, last)
-  if served then add('turn_' .. call.class, (cost - call.cost) / CLASS_WEIGHT[call.class]) end
+  local more = (cost - call.cost) / call.weight
+  line.keep_tag(call, tag + more, served and last or last + more)
+  if served then add('turn_' .. call.class, more * call.weight / CLASS_WEIGHT[call.class]) end
 end
 
 -- How many ms a call may have to wait, roughly: for those of its class before its place, and for what classes that wait
