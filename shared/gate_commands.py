@@ -103,6 +103,7 @@ class GateCommands:
             "characters": passed.call.characters,
             "input": passed.input_tokens,
             "output": passed.output_tokens,
+            "most": passed.call.max_output_tokens,
         }
         return await script("gate_adopt")(
             self._redis,

@@ -3,7 +3,7 @@
 -- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags holders adopted
 -- ARGV worker id call age_ms limits
---   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, input, output: tokens}
+--   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, input, output, most: output at most}
 --   age_ms   how long ago it began
 -- RETURNS {next ms, leads}   see gate_granting
 local REFILLED_MS = BURST * 60000  -- what was spent longer ago has flowed in again: nobody else could spend it

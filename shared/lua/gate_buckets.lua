@@ -2,8 +2,8 @@
 -- The buckets are continuous, as the provider's are: 60 a minute is one a second. How much one holds is learned
 -- (gate_headers); it begins with a second's worth, so a pool of which nothing is known starts with hardly anything.
 -- Requests and input are taken when a call is granted. Output is taken as it is produced, as the provider counts it:
--- calls in flight draw it at a learned speed, for longer than expected, too; `to_come` is what of the expected (`in_all`)
--- they have not yet drawn, and `drawn_ms` for how long each has been drawing.
+-- calls in flight draw it at a learned speed, for longer than expected, too; `to_come` is what of the expected they have
+-- not yet drawn, `beyond` what they may say on top of that at most, and `drawn_ms` for how long each has been drawing.
 -- KEYS
 -- ARGV
 -- RETURNS nothing: it defines buckets, factor and meter, a table of functions
@@ -17,7 +17,6 @@ local MOMENT_MS = 50             -- within which calls may overtake each other o
 -- Of a bucket nobody gets so much: it pays for lag and for wrong estimates, of which those of output are worst.
 local MARGIN = {requests = 0, input = 0.05, output = 0.4}
 local PACE = 0.1                 -- tokens of an answer per ms, until it is learned
-local OVERTIME = 4               -- times what is expected of them, calls in flight may draw on top of it
 local RECOVERY = 0.05 / 6000     -- how fast, per ms, the pace comes back after 429s
 
 local limits_of = cjson.decode(limits)
@@ -50,7 +49,7 @@ function meter.flow()
     saved.factor = factor
   end
   local speed = get('speed', 0)
-  local drawn = math.max(0, math.min(speed * idle_ms, get('to_come', 0) + OVERTIME * get('in_all', 0)))
+  local drawn = math.max(0, math.min(speed * idle_ms, get('to_come', 0) + get('beyond', 0)))
   if drawn > 0 then
     add('taken_output', drawn)
     add('to_come', -drawn)
@@ -121,7 +120,7 @@ function meter.take(call)
   call.since, call.taken, call.surely_taken, call.spilled = now, after, saved.mark_before, spilt
   call.drawn_ms = get('drawn_ms', 0)
   add('to_come', call.output)
-  add('in_all', call.output)
+  add('beyond', call.most - call.output)
   add('speed', call.speed)
   usage.taken(call)
 end
@@ -152,7 +151,7 @@ function meter.give_back(call, used)
   meter.correct('input', call, used.input - call.input, meter.unspoken('input', call))
   meter.correct('output', call, used.output - drawn, meter.unspoken('output', call))
   add('to_come', drawn - call.output)
-  add('in_all', -call.output)
+  add('beyond', call.output - call.most)
   saved.speed = math.max(0, get('speed', 0) - call.speed)
   usage.settled(call, used, drawn)
 end

@@ -37,7 +37,7 @@ local function entry_of()
     worker = worker, tenant = wanted.tenant, weight = wanted.weight, class = wanted.class, agent = wanted.agent,
     turn = turn, characters = wanted.characters, place = wanted.place or nil, again = wanted.again or nil, requests = 1,
     input = math.max(1, math.ceil(wanted.characters * (of_turn.density or DENSITY))),
-    output = math.min(wanted.max_output, math.ceil(of_turn.output or OUTPUT)),
+    output = math.min(wanted.max_output, math.ceil(of_turn.output or OUTPUT)), most = wanted.max_output,
   }
   entry.cost = line.price(entry)
   local largest = buckets.input.limit * (of_turn.density and 1 or FAR_TOO_LARGE)

@@ -123,7 +123,7 @@ end
 -- When no call is in flight, nothing is left of those that were, whatever the sums say.
 function grants.balance()
   if get('speed', 0) ~= 0 and grants.in_flight() > 0 then return end
-  saved.speed, saved.to_come, saved.in_all, saved.reserved = 0, 0, 0, 0
+  saved.speed, saved.to_come, saved.beyond, saved.reserved = 0, 0, 0, 0
 end
 
 -- The end of every script. Returns ms until somebody is to come again or -1, and whether that is this worker.

@@ -9,6 +9,7 @@
 --            outcome: ok, busy (429), down (529, 5xx, no connection), or '' for one that says nothing of the provider
 -- RETURNS {next ms, leads, how often the breaker has closed again}   the first two: see gate_granting
 local LEARN = 0.2
+local ANSWERS = 20            -- of which a mean is one: nine may be short and the tenth very long
 local SLOWEST = 0.001         -- tokens per ms
 
 local ended = cjson.decode(ending)
@@ -27,9 +28,24 @@ end
 
 local function nearer(before, value) return before and before + LEARN * (value - before) or value end
 
+-- The mean of all answers so far, and then of about the last ANSWERS.
+local function learn_mean(mean, seen, value)
+  return mean and mean + (value - mean) / math.min(seen + 1, ANSWERS) or value
+end
+
 local function learn(known, density, output)
-  known.density, known.output = nearer(known.density, density), nearer(known.output, output)
+  known.density = nearer(known.density, density)
+  known.output = learn_mean(known.output, known.seen or 0, output)
+  known.seen = math.min(ANSWERS, (known.seen or 0) + 1)
   return known
+end
+
+-- Tokens per ms, by how much was said and how long it took: it is the long answers that are mostly in flight.
+local function learn_pace(output, ms)
+  local seen = get('timed', 0)
+  saved.said, saved.took = learn_mean(saved.said, seen, output), learn_mean(saved.took, seen, math.max(1, ms))
+  saved.timed = math.min(ANSWERS, seen + 1)
+  saved.pace = math.max(SLOWEST, saved.said / saved.took)
 end
 
 local function answered(call)
@@ -42,7 +58,7 @@ local function answered(call)
     redis.call('PEXPIRE', estimates, DAY_MS)
     saved.estimates_renewed_at = get('renewed_at', 0)
   end
-  saved.pace = nearer(saved.pace, math.max(SLOWEST, output / math.max(1, now - call.starts)))
+  learn_pace(output, now - call.starts)
   line.recharge(call, line.price({input = ended.used.input, output = output}), true)
 end
 
