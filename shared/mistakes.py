@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from shared.sections import NAMED, SECTIONS
+from shared.sections import DEFAULT_MODEL, NAMED, SECTIONS, Target
 
 Place = tuple[str, ...]
 
 _SECRET = {"url", "key_digests", "api_key_env"}
 """Where a secret is, or where somebody may put one by mistake: not even a number from there is shown."""
+_LIMITS = ("requests_per_minute", "input_tokens_per_minute", "output_tokens_per_minute", "max_in_flight")
 
 
 def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -20,6 +21,8 @@ def contradictions(data: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     chains, targets = data.get("chains") or {}, data.get("targets") or {"default": {}}
     if isinstance(chains, dict) and isinstance(targets, dict):
         yield from _dangling(chains, targets)
+    if isinstance(targets, dict):
+        yield from _unequal_limits({name: one for name, one in targets.items() if isinstance(one, dict)})
     if isinstance(data.get("tenants"), dict):
         yield from _shared_keys(data["tenants"])
 
@@ -39,6 +42,31 @@ def _dangling(chains: dict[str, Any], targets: dict[str, Any]) -> Iterator[tuple
     if not chains and len(targets) > 1:
         order = ", ".join(f'"{name}"' for name in targets)
         yield ("chains",), f"say in which order the targets are used: [chains.default] targets = [{order}]"
+
+
+def _unequal_limits(targets: dict[str, dict[str, Any]]) -> Iterator[tuple[Place, str]]:
+    """Targets of one pool share one gate, which has one set of limits."""
+    firsts: dict[str, str] = {}
+    for name, target in targets.items():
+        pool = str(target.get("pool") or target.get("model") or DEFAULT_MODEL)
+        other = firsts.setdefault(pool, name)
+        own, others = _limits(target), _limits(targets[other])
+        unequal = [
+            f"{field} is {own[field]} here and {others[field]} there"
+            for field in _LIMITS
+            if own[field] != others[field]
+        ]
+        if unequal:
+            yield (
+                ("targets", name),
+                f"shares the pool {pool} with targets.{other}, but {', '.join(unequal)}: "
+                "give both the same limits, or, if the provider meters them apart, a `pool` of its own to each",
+            )
+
+
+def _limits(target: dict[str, Any]) -> dict[str, str]:
+    """In words, since a variable's are not numbers yet."""
+    return {field: str(target.get(field, Target.model_fields[field].default)) for field in _LIMITS}
 
 
 def _shared_keys(tenants: dict[str, Any]) -> Iterator[tuple[Place, str]]:

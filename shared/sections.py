@@ -122,7 +122,7 @@ class Target(_Section):
 
     provider: Literal["anthropic"] = "anthropic"
     """Whose API it speaks."""
-    model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
+    model: Annotated[str, Field(pattern=r"^[^{}]+$")] = DEFAULT_MODEL
     """The provider's name for the model."""
     base_url: Annotated[str | None, AfterValidator(http_url)] = None
     """The provider's address, or a gateway's. Default: ANTHROPIC_BASE_URL, else https://api.anthropic.com."""

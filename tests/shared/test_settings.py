@@ -295,7 +295,7 @@ WRONG = {
     "worker.drain_seconds": ["-1", "inf"],
     "worker.agents": ["a", "{}", '"a"', "[1]"],
     "targets.default.base_url": ["gateway", "ftp://x", ""],
-    "targets.default.model": [""],
+    "targets.default.model": ["", "}x", "a{b"],
     "targets.default.provider": ["openai"],
     "targets.default.pool": ["a b", ""],
     "targets.default.requests_per_minute": ["0"],
@@ -456,6 +456,26 @@ def test_chains_that_lead_nowhere_are_a_mistake(configure: Configure, text: str,
     configure(text)
     (mistake,) = mistakes()
     assert says in mistake
+
+
+TWO_OF_ONE_POOL = "[targets.a]\nmax_in_flight = 9\n[targets.b]\n{}\n[chains.default]\ntargets = ['a', 'b']"
+
+
+@pytest.mark.parametrize("beside", ["", "max_in_flight = 9\nrequests_per_minute = 60"])
+def test_targets_of_one_pool_with_different_limits_are_a_mistake(configure: Configure, beside: str) -> None:
+    """They share one gate: the limits of whoever called last would hold for both."""
+    configure(TWO_OF_ONE_POOL.format(beside))
+    (mistake,) = mistakes()
+    assert mistake.startswith("targets.b: shares the pool claude-sonnet-4-6 with targets.a, but ")
+    assert ("max_in_flight is 64 here and 9 there" in mistake) == (not beside)
+    assert ("requests_per_minute is 60 here and 50 there" in mistake) == bool(beside)
+    assert "give both the same limits" in mistake
+
+
+@pytest.mark.parametrize("beside", ["max_in_flight = 9", "pool = 'other'", "model = 'other'"])
+def test_targets_of_one_pool_with_the_same_limits_are_none(configure: Configure, beside: str) -> None:
+    configure(TWO_OF_ONE_POOL.format(beside), SLUICE_TARGETS__A__MAX_IN_FLIGHT="9")
+    assert load("api").targets["a"].max_in_flight == 9
 
 
 TWO_TARGETS = "[targets.a]\n[targets.b]\n[chains.default]\ntargets = ['a', 'b']\ndrill_percent = 5"
