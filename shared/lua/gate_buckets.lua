@@ -125,21 +125,21 @@ function meter.take(call)
   usage.taken(call)
 end
 
--- A call has used so much more or less of a bucket than was thought, `share` of it since the provider last spoke of the
--- bucket; what it said before that is in its level already. Where the bucket was full meanwhile, more use of it would
--- have cost nothing.
-function meter.correct(name, call, more, share)
+-- A call has used so much more or less of a bucket than was thought. What it used before the provider last spoke of the
+-- bucket is in its level already. Where the bucket was full meanwhile, more use of it would have cost nothing.
+function meter.correct(name, call, more)
   local bucket, i = buckets[name], name == 'requests' and 1 or name == 'input' and 2 or 3
-  more = more * share
+  more = more * meter.unspoken(name, call, more)
   local free = math.max(0, math.min(more, meter.spilled(name) - call.spilled[i]))
   if free > 0 then add('spilled_' .. name, -free) end
   bucket.level = math.min(bucket.capacity, bucket.level - more + free)
 end
 
--- Which part of the call's time came after the provider last spoke of the bucket.
-function meter.unspoken(name, call)
+-- Which part of the call's time came after the provider last spoke of the bucket. Where that is open, since it was at
+-- nearly the same moment, `more` use counts and less does not.
+function meter.unspoken(name, call, more)
   local told = get('told_' .. name, 0)
-  if name ~= 'output' then return told > call.starts + MOMENT_MS and 0 or 1 end
+  if name ~= 'output' then return told > call.starts + (more > 0 and MOMENT_MS or -MOMENT_MS) and 0 or 1 end
   local flown = math.max(1, now - call.since)
   return math.max(0, math.min(1, (now - told) / flown))
 end
@@ -147,9 +147,9 @@ end
 -- A call has ended and has used so much.
 function meter.give_back(call, used)
   local drawn = call.speed * (get('drawn_ms', 0) - call.drawn_ms)
-  meter.correct('requests', call, used.requests - 1, meter.unspoken('requests', call))
-  meter.correct('input', call, used.input - call.input, meter.unspoken('input', call))
-  meter.correct('output', call, used.output - drawn, meter.unspoken('output', call))
+  meter.correct('requests', call, used.requests - 1)
+  meter.correct('input', call, used.input - call.input)
+  meter.correct('output', call, used.output - drawn)
   add('to_come', drawn - call.output)
   add('beyond', call.output - call.most)
   saved.speed = math.max(0, get('speed', 0) - call.speed)

@@ -75,7 +75,7 @@ end
 
 -- The provider has counted the input of a call that it began to answer.
 function word.input(id, call, counted)
-  meter.correct('input', call, counted - call.input, meter.unspoken('input', call))
+  meter.correct('input', call, counted - call.input)
   usage.counted(call, counted)
   call.input = counted
   redis.call('HSET', calls, id, cmsgpack.pack(call))
