@@ -13,7 +13,7 @@ local FIRST_BURST, LEAST_BURST, BURST = 1 / 60, 0.005, 0.1  -- of a minute's wor
 local UNSHOWN = BURST / 3600000  -- how fast, per ms, larger bursts are believed in where no headers show how large
 local NEARLY_ALL = 0.8           -- of a bucket
 local QUIET_MS = 300             -- so long nobody may have started when a call needs nearly all of a bucket
-local MOMENT_MS = 50             -- within which calls may overtake each other on their way
+local MOMENT_MS = 100            -- within which calls may overtake each other on their way
 -- Of a bucket nobody gets so much: it pays for lag and for wrong estimates, of which those of output are worst.
 local MARGIN = {requests = 0, input = 0.05, output = 0.4}
 local PACE = 0.1                 -- tokens of an answer per ms, until it is learned
