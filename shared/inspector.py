@@ -65,12 +65,11 @@ class Inspector:
 
     async def job(self, job_id: str, *, tenant: str) -> Sighting | None:
         """A job of this tenant; None for one there is not, another tenant's included."""
-        record, ahead, running, cap, *pace = await script("job_read")(self._redis, {}, {"id": job_id})
+        answer = await script("job_read")(self._redis, {}, {"id": job_id, "tenant": tenant})
+        record, ahead, running, cap, *pace = answer
         if not record:
             return None
         job = Job.from_hash(job_id, dict(zip(record[::2], record[1::2], strict=True)))
-        if job.spec.tenant != tenant:
-            return None
         return Sighting(job, Place(ahead, running, cap or None) if ahead >= 0 else None, Pace.read(pace))
 
     async def jobs(
