@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from shared import metrics
-from shared.sections import NAMED, SECTIONS
+from shared.sections import NAMED, SECTIONS, TABLES
 from shared.states import FINISHED, TRANSITIONS, Status
 
 _FOLDER = Path(__file__).parent
@@ -34,18 +34,30 @@ def state_diagram() -> str:
 
 def settings_tables() -> str:
     """Every setting with its default and what it is for."""
-    return "\n\n".join("\n".join(_section(name, model)) for name, model in SECTIONS.items())
+    return "\n\n".join("\n".join(_section(title, model)) for title, model in _sections())
 
 
-def _section(name: str, model: type[BaseModel]) -> Iterator[str]:
-    yield f"### `[{name}.NAME]`" if name in NAMED else f"### `[{name}]`"
+def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, model in SECTIONS.items():
+        yield (f"{name}.NAME" if name in NAMED else name), model
+        for table, inner in TABLES.get(name, {}).items():
+            yield f"{name}.NAME.{table}.NAME", inner
+
+
+def _section(title: str, model: type[BaseModel]) -> Iterator[str]:
+    yield f"### `[{title}]`"
     yield ""
     yield model.__doc__ or ""
     yield ""
     yield "| setting | default | what it is |"
     yield "|---|---|---|"
     for key, field in model.model_fields.items():
-        yield f"| `{key}` | {_default(field.default)} | {field.description} |"
+        yield f"| `{key}` | {_default(field.default)} | {_cell(field.description)} |"
+
+
+def _cell(text: str | None) -> str:
+    """A text of several lines in one cell of a table."""
+    return " ".join(str(text).splitlines()).replace("|", r"\|")
 
 
 def _default(value: Any) -> str:

@@ -33,5 +33,6 @@ def from_rfc3339(text: str) -> int:
 
 
 def wall_clock(zone: tzinfo) -> datetime:
-    """What a clock on the wall of that zone shows: for people and models to read, never to be stored or compared."""
+    """What a clock on the wall of that zone shows: for people and models to read, never to be stored, nor compared
+    with anything but a date that people have set."""
     return datetime.now(zone)

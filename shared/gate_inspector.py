@@ -8,6 +8,8 @@ from shared.pool import Pool
 from shared.redis_client import Redis
 from shared.scripts import script
 
+EVERY_TENANT = "*"
+
 
 class GateInspector:
     """Raises StoreUnavailable when Redis is away."""
@@ -16,7 +18,8 @@ class GateInspector:
         self._redis = redis
 
     async def look(self, pool: Pool, tenant: str = "") -> dict[str, Any]:
-        """The pool as it stands, in the fields that `shared/lua/gate_read.lua` names; `own` are the tenant's."""
+        """The pool as it stands, in the fields that `shared/lua/gate_read.lua` names; `own` are the tenant's, or
+        `by_tenant` those of each for EVERY_TENANT."""
         name = pool.name
         where = {
             "state": keys.gate_state(name),

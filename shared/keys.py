@@ -36,6 +36,13 @@ TURNS_TAKEN = "sluice:turns"
 COUNTS = "sluice:counts"
 """hash, `tenant:group` and `:group` -> how many jobs are queued, running (or cancelling), requires_action; a field is
 there while it is above zero."""
+WAITS = "sluice:waits"
+"""hash, `tenant:reason` and `:reason` -> how many unfinished jobs have that `wait_reason` in their records; a field is
+there while it is above zero."""
+SUBMITS = "sluice:submits:"
+"""string per tenant with a limit on submits, when (ms) it may make a whole minute's worth of them again; until then."""
+SPENT = "sluice:spent:"
+"""hash per day since the epoch (UTC), tenant -> nano-dollars that its jobs cost; lives for two days."""
 LEASES = "sluice:leases"
 """hash, job id -> owner: who may write to the job; from claim to finish, release or the owner's death."""
 RETURNING = "sluice:returning"

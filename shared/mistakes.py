@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from shared.sections import DEFAULT_MODEL, NAMED, SECTIONS, Target
+from shared.sections import DEFAULT_MODEL, NAMED, SECTIONS, TABLES, Target
 
 Place = tuple[str, ...]
 
-_SECRET = {"url", "key_digests", "api_key_env"}
+_SECRET = {"url", "key_digests", "keys", "api_key_env"}
 """Where a secret is, or where somebody may put one by mistake: not even a number from there is shown."""
 _LIMITS = ("requests_per_minute", "input_tokens_per_minute", "output_tokens_per_minute", "max_in_flight")
 
@@ -71,12 +71,23 @@ def _limits(target: dict[str, Any]) -> dict[str, str]:
 
 def _shared_keys(tenants: dict[str, Any]) -> Iterator[tuple[Place, str]]:
     """A key must say who is asking, so it can belong to one tenant only."""
-    lists = [tenant.get("key_digests") for tenant in tenants.values() if isinstance(tenant, dict)]
-    digests = Counter(digest for one in lists if isinstance(one, list) for digest in one if isinstance(digest, str))
-    for name, tenant in tenants.items():
-        own = tenant.get("key_digests") if isinstance(tenant, dict) else None
-        if isinstance(own, list) and any(isinstance(one, str) and digests[one] > 1 for one in own):
-            yield ("tenants", name, "key_digests"), "a digest stands twice; give each tenant keys of its own"
+    found = [(place, digest) for name, tenant in tenants.items() for place, digest in _digests(name, tenant)]
+    often = Counter(digest for _, digest in found)
+    for place in dict.fromkeys(place for place, digest in found if often[digest] > 1):
+        yield place, "a digest stands twice; give each tenant keys of its own"
+
+
+def _digests(name: str, tenant: Any) -> Iterator[tuple[Place, str]]:
+    """All that look like digests of keys in a tenant's raw settings, and where they are."""
+    own = tenant if isinstance(tenant, dict) else {}
+    listed, tables = own.get("key_digests"), own.get("keys")
+    for digest in listed if isinstance(listed, list) else []:
+        if isinstance(digest, str):
+            yield ("tenants", name, "key_digests"), digest
+    for key, table in tables.items() if isinstance(tables, dict) else ():
+        digest = table.get("digest") if isinstance(table, dict) else None
+        if isinstance(digest, str):
+            yield ("tenants", name, "keys", key, "digest"), digest
 
 
 def explain(found: ErrorDetails) -> str:
@@ -104,6 +115,9 @@ def _siblings(path: list[str]) -> list[str]:
     """The names that would have been right where the last part of `path` is wrong."""
     if len(path) == 1:
         return list(SECTIONS)
+    if len(path) == 5:  # [tenants.NAME.keys.NAME] key
+        table = TABLES.get(path[0], {}).get(path[2])
+        return list(table.model_fields) if table else []
     section = SECTIONS.get(path[0])
     inside = 3 if path[0] in NAMED else 2  # [targets.NAME] key, [queue] key
     return list(section.model_fields) if section and len(path) == inside else []

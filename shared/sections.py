@@ -6,10 +6,11 @@ How they are read, and how mistakes are reported, is in `shared.settings`. The t
 
 import re
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 DEFAULT_MODEL = "claude-sonnet-4-6"
 ANTHROPIC_URL = "https://api.anthropic.com"
@@ -164,19 +165,56 @@ class Chain(_Section):
     job that it cannot serve goes to the first."""
 
 
+class Scope(StrEnum):
+    """What a key is good for; none of them includes another."""
+
+    SUBMIT = "submit"
+    """Everything that changes something of its tenant."""
+    READ = "read"
+    """Everything of its tenant that can be read."""
+    ADMIN = "admin"
+    """The numbers of all tenants, and what each worker runs; no tenant's jobs."""
+
+
+USUAL_SCOPES = (Scope.SUBMIT, Scope.READ)
+Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class Key(_Section):
+    """A bearer key of a tenant, with what it is good for. `python -m api keygen` makes one."""
+
+    digest: Digest
+    """Its SHA-256 digest: `printf %s "$KEY" | sha256sum`."""
+    scopes: Annotated[list[Scope], Field(min_length=1)] = list(USUAL_SCOPES)
+    """`submit`: submit and cancel jobs, change what belongs to the tenant. `read`: read its jobs and its own numbers.
+    `admin`: read the numbers of all tenants, and which jobs each worker runs, but nobody's jobs."""
+    expires_at: AwareDatetime | None = None
+    """When it is no longer good, such as 2027-01-31T12:00:00Z."""
+
+
 class Tenant(_Section):
     """Somebody who submits jobs."""
 
-    key_digests: list[Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]] = []
-    """SHA-256 digests of its bearer keys: `printf %s "$KEY" | sha256sum`."""
+    key_digests: list[Digest] = []
+    """SHA-256 digests of its bearer keys: `printf %s "$KEY" | sha256sum`. They are good for `submit` and `read`."""
+    keys: dict[Name, Key] = {}
+    """Keys that are good for less or for more, or that expire: `[tenants.NAME.keys.NAME]`."""
     weight: Annotated[float, Field(ge=0.01, le=100)] = 1
     """Its share of the running jobs beside other tenants: one of weight 2 has twice as many running as one of 1."""
     max_waiting: Count | None = None
     """Jobs it may have waiting; a submit above that is answered 429."""
     max_running: Count | None = None
     """Jobs it may have running, of all workers; more of them wait. Counts from its next submit on."""
-    daily_cost_usd: Annotated[Decimal, Field(gt=0)] | None = None
-    """What its jobs may cost a day. No effect yet."""
+    submits_per_minute: Annotated[int, Field(ge=1, le=60_000)] | None = None
+    """Jobs it may submit a minute: so many at once, then one after the other as time passes. A submit above that is
+    answered 429."""
+    daily_cost_usd: Annotated[Decimal, Field(ge=Decimal("0.000001"))] | None = None
+    """What its jobs may cost a day (UTC). Once they have cost that, submits are answered 429 until midnight; jobs that
+    are in go on."""
+
+    @property
+    def has_key(self) -> bool:
+        return bool(self.key_digests or self.keys)
 
 
 class WebhookSettings(_Section):
@@ -197,6 +235,9 @@ class SessionSettings(_Section):
 
 NAMED = frozenset({"targets", "chains", "tenants"})
 """Sections of which there are several, each with a name: [targets.NAME]."""
+
+TABLES: dict[str, dict[str, type[BaseModel]]] = {"tenants": {"keys": Key}}
+"""Named tables inside of named sections: [tenants.NAME.keys.NAME]."""
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "api": ApiSettings,

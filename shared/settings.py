@@ -8,6 +8,7 @@ each with its cure, and no secret is ever part of a message.
 import ipaddress
 import os
 import tomllib
+from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from shared import clock
 from shared.errors import SettingsError
 from shared.mistakes import contradictions, explain, nearest, place
 from shared.sections import (
@@ -111,7 +113,7 @@ class Settings(BaseSettings):
     @property
     def open_access(self) -> bool:
         """No tenant has a key: everybody is the tenant `default`."""
-        return not any(tenant.key_digests for tenant in self.tenants.values())
+        return not any(tenant.has_key for tenant in self.tenants.values())
 
 
 def load(part: Literal["api", "worker"]) -> Settings:
@@ -143,7 +145,9 @@ def without_effect(settings: Settings) -> list[str]:
         if one.drill_percent and not one.targets[1:]
     ]
     for name, tenant in settings.tenants.items():
-        idle += [f"tenants.{name}.daily_cost_usd"] if tenant.daily_cost_usd is not None else []
+        for key, one in tenant.keys.items():
+            expired = one.expires_at is not None and one.expires_at <= clock.wall_clock(UTC)
+            idle += [f"tenants.{name}.keys.{key} (it has expired)"] if expired else []
     return idle + [f"webhooks.{field}" for field in sorted(settings.webhooks.model_fields_set)]
 
 
@@ -200,7 +204,8 @@ def _unsafe_binding(settings: Settings) -> list[str]:
         return []
     return [
         f"api.host = {settings.api.host} is reachable from other machines, but no tenant has a key: "
-        "give [tenants.NAME] key_digests, or set SLUICE_ALLOW_ANONYMOUS=1 to let everybody in"
+        "give one a key (python -m api keygen makes it, [tenants.NAME] key_digests lists it), "
+        "or set SLUICE_ALLOW_ANONYMOUS=1 to let everybody in"
     ]
 
 

@@ -11,28 +11,36 @@ from shared.states import Status
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """How much may wait, for the whole service and for a tenant, and the tenant's share; 0 is no limit."""
+    """How much may wait, for the whole service and for a tenant, and the tenant's share, submits a minute and money a
+    day; 0 is no limit."""
 
     max_depth: int = 10_000
     max_wait_seconds: float = 0
     max_waiting: int = 0
     max_running: int = 0
     weight: float = 1
+    submits_per_minute: int = 0
+    daily_cost_nano: int = 0
 
     def as_text(self) -> str:
-        return f"{self.max_depth} {self.max_wait_seconds:g} {self.max_waiting} {self.max_running} {self.weight:g}"
+        return (
+            f"{self.max_depth} {self.max_wait_seconds:g} {self.max_waiting} {self.max_running} {self.weight:g} "
+            f"{self.submits_per_minute} {self.daily_cost_nano}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """A job that is in. `ahead` jobs start before it. Times are Redis TIME in ms; `next_attempt_ms` is None for a job
-    that may start now, `expires_ms` for one that waits for ever."""
+    that may start now, `expires_ms` for one that waits for ever. `submits_left` are those that the tenant may make at
+    once, None for any number."""
 
     job_id: str
     status: Status
     ahead: int
     next_attempt_ms: int | None
     expires_ms: int | None
+    submits_left: int | None
     pace: Pace
 
 
@@ -54,14 +62,18 @@ class FullBecause(StrEnum):
     DEPTH = "depth"
     WAIT = "wait"
     TENANT = "tenant"
+    RATE = "rate"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
 class QueueFull:
-    """Not taken. `waiting` are the tenant's own waiting jobs."""
+    """Not taken. `waiting` are the tenant's own waiting jobs; `wait_ms` is when a limit in time lets it in again, 0 for
+    the other reasons."""
 
     because: FullBecause
     waiting: int
+    wait_ms: int
     pace: Pace
 
 
@@ -71,12 +83,14 @@ Outcome = Accepted | Replayed | KeyConflict | QueueFull
 def outcome(answer: Sequence[Any]) -> Outcome:
     """From what `job_submit.lua` answers."""
     match answer:
-        case ["accepted", job_id, status, ahead, next_ms, expires_ms, *pace]:
-            return Accepted(job_id, Status(status), ahead, next_ms or None, expires_ms or None, Pace.read(pace))
+        case ["accepted", job_id, status, ahead, next_ms, expires_ms, left, *pace]:
+            submits_left = None if left < 0 else left
+            times = (next_ms or None, expires_ms or None)
+            return Accepted(job_id, Status(status), ahead, *times, submits_left, Pace.read(pace))
         case ["replayed", prior]:
             return Replayed(prior)
         case ["conflict", prior]:
             return KeyConflict(prior)
-        case ["full", reason, waiting, *pace]:
-            return QueueFull(FullBecause(reason), waiting, Pace.read(pace))
+        case ["full", reason, waiting, wait_ms, *pace]:
+            return QueueFull(FullBecause(reason), waiting, wait_ms, Pace.read(pace))
     raise AssertionError(answer)

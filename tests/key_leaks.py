@@ -11,7 +11,7 @@ from shared.states import FINISHED
 
 _STAY = {keys.AGENTS, keys.WAKE, keys.LISTED}
 _PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING}
-_PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS}
+_PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS, keys.WAITS}
 
 
 async def leaked_keys(redis: Any) -> list[str]:
@@ -68,10 +68,16 @@ async def _members(redis: Any, key: str) -> list[str]:
 
 async def _wrong_counts(redis: Any, unfinished: set[str]) -> list[str]:
     true: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for job_id in unfinished:
-        status, tenant = await redis.hmget(keys.job(job_id), "status", "tenant")
+        status, tenant, reason = await redis.hmget(keys.job(job_id), "status", "tenant", "wait_reason")
+        if reason:
+            reasons.update([f"{tenant}:{reason}", f":{reason}"])
         if status is not None and status not in FINISHED:
             group = "running" if status == "cancelling" else status
             true.update([f"{tenant}:{group}", f":{group}"])
-    kept = {field: int(number) for field, number in (await redis.hgetall(keys.COUNTS)).items()}
-    return [] if kept == true else [f"{keys.COUNTS}: {kept} should be {dict(true)}"]
+    wrong = []
+    for key, counted in ((keys.COUNTS, true), (keys.WAITS, reasons)):
+        kept = {field: int(number) for field, number in (await redis.hgetall(key)).items()}
+        wrong += [] if kept == counted else [f"{key}: {kept} should be {dict(counted)}"]
+    return wrong

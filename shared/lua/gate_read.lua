@@ -2,12 +2,13 @@
 -- USES gate_pool gate_usage gate_buckets gate_breaker gate_line
 -- KEYS state high standard low waiting tenants calls tags
 -- ARGV tenant limits
---   tenant   whose own waiting calls are counted, too; '' for nobody's
+--   tenant   whose own waiting calls are counted, too; '' for nobody's, '*' for each tenant's
 -- RETURNS JSON {now_ms, in_flight, window, breaker: closed, open or half,
 --         requests, input, output: {limit, learned: whether the provider said it, capacity, level, reserved: taken for
 --           calls in flight, or of output still to come from them, used: in the last minute},
 --         waiting: {high, standard, low}, expected_ms: {high, standard, low}: how long a call that comes now may wait,
 --         tenants: how many have calls that wait, own: how many of the tenant's wait,
+--         by_tenant: how many of each, for '*' only,
 --         held_up_by: breaker, retry_after, in_flight, or what the next one waits for: requests, input_tokens or
 --           output_tokens; absent when nothing holds calls up,
 --         shut_ms: how long nobody calls, since the breaker is open or the provider asked for it,
@@ -34,6 +35,11 @@ local seen = {
   refused_lately = used.refused,
   failures = get('failures_seen', 0),
 }
+if tenant == '*' then
+  local counts = line.nobody_waits() and {} or redis.call('HGETALL', tenants)
+  seen.by_tenant = {}
+  for i = 1, #counts, 2 do seen.by_tenant[counts[i]] = tonumber(counts[i + 1]) end
+end
 for _, name in ipairs(DIMENSIONS) do
   local bucket = buckets[name]
   seen[name] = {

@@ -1,6 +1,7 @@
--- job_checkpoint: appends one record to a job's journal and adds what it cost, if the job is still this worker's.
+-- job_checkpoint: appends one record to a job's journal and adds what it cost to the job and to its tenant's day, if
+-- the job is still this worker's.
 -- Safe to repeat after a lost answer: a record that is there already is not appended again.
--- USES job_common job_states
+-- USES job_common job_states job_allowance
 -- KEYS
 -- ARGV id owner index record counters served served_as said
 --   index      how many records the worker believes are there
@@ -17,11 +18,14 @@ if length == tonumber(index) + 1 and redis.call('LINDEX', turns, -1) == record t
 if length ~= tonumber(index) then return 'lost' end
 
 redis.call('RPUSH', turns, record)
-for name, more in pairs(cjson.decode(counters)) do redis.call('HINCRBY', key, name, string.format('%.0f', more)) end
+local status, tenant = unpack(redis.call('HMGET', key, 'status', 'tenant'))
+local used = cjson.decode(counters)
+for name, more in pairs(used) do redis.call('HINCRBY', key, name, string.format('%.0f', more)) end
+if used.cost_nano then spend(tenant, used.cost_nano) end
 if said ~= '' then redis.call('HSET', key, 'said', said) end
 if served ~= '' then
   redis.call('HSET', key, 'served', served, 'served_as', served_as)
   redis.call('HDEL', key, 'parks')             -- the provider answers: the next outage starts anew
 end
-announce({id = id, key = key, status = redis.call('HGET', key, 'status')})
+announce({id = id, key = key, status = status})
 return 'ok'

@@ -40,6 +40,7 @@ local function take(job)
   redis.call('HSET', job.key, 'claimed_ms', now, 'started_ms', job.started_ms or now, 'claims', (job.claims or 0) + 1)
   if job.wait_reason then
     redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms')
+    count_wait(job.tenant, job.wait_reason, -1)
     redis.call('ZREM', RETURNING, job.id)  -- its pause was over before the watch saw it
   end
   if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end

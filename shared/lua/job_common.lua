@@ -3,7 +3,7 @@
 -- once in a call is remembered, since most of what a script costs is calls into Redis.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, queue_of, tally, count
+-- RETURNS nothing: it defines now, queue_of, tally, count, count_wait
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)  -- ms; a worker's own clock is never asked
@@ -41,4 +41,11 @@ local function count(tenant, group, by)
   end
   if changed[1] then redis.call('HSET', COUNTS, unpack(changed)) end
   if gone[1] then redis.call('HDEL', COUNTS, unpack(gone)) end
+end
+
+-- How many jobs have this reason to wait in their records.
+local function count_wait(tenant, reason, by)
+  for _, field in ipairs({tenant .. ':' .. reason, ':' .. reason}) do
+    if redis.call('HINCRBY', WAITS, field, by) <= 0 then redis.call('HDEL', WAITS, field) end
+  end
 end

@@ -26,6 +26,7 @@ local function retire(job, retention_ms)
   if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
   redis.call('HSET', job.key, 'finished_ms', now)
   redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms', 'said')
+  if job.wait_reason then count_wait(job.tenant, job.wait_reason, -1) end
   if job.said and job.status == 'cancelled' then redis.call('HSETNX', job.key, 'output', job.said) end
   if job.started_ms then learn_pace(tonumber(job.busy_ms or 0)) end
 

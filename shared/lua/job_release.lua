@@ -29,6 +29,7 @@ end
 
 unlease(job)
 redis.call('HSET', job.key, 'wait_reason', wait_reason)
+count_wait(job.tenant, wait_reason, 1)
 if tally_of ~= '' then redis.call('HINCRBY', job.key, tally_of, 1) end
 if tonumber(delay_ms) > 0 then
   local at = due()

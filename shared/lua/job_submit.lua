@@ -1,22 +1,28 @@
 -- job_submit: accepts a job, all of it or nothing: idempotency key, caps, record, queue entry, wake-up.
 -- Safe to repeat with the same id after a lost answer.
--- USES job_common job_waking job_fairness job_pace
+-- USES job_common job_waking job_fairness job_pace job_allowance
 -- KEYS
 -- ARGV id tenant spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms limits idempotency fingerprint
 --   run_at_ms, delay_ms    when it may start at the earliest: at a time, or so long from now; 0 for neither
 --   ttl_ms, deadline_ms    how long from now, or until when, it may wait for its first start; 0 for ever
 --   limits                 {max depth, max wait in seconds or 0, the tenant's max waiting or 0, its max running or 0,
---                          its weight}, with spaces between them
+--                          its weight, its submits a minute or 0, nano-dollars a day or 0}, with spaces between
 --   idempotency            the key's Redis key, or '' for none; a refusal does not use it up
--- RETURNS {'accepted', id, status, ahead, next attempt (ms) or 0, expires (ms) or 0, pace…}   pace: see job_pace
+-- RETURNS {'accepted', id, status, ahead, next attempt (ms) or 0, expires (ms) or 0, submits left or -1, pace…}
+--                                                    pace: see job_pace
 --      or {'replayed', id}                           this key has made this job already, with the same body
 --      or {'conflict', id}                           this key has made another job
---      or {'full', reason, the tenant's waiting, pace…}   not taken; reason is 'depth', 'wait' or 'tenant'
+--      or {'full', reason, the tenant's waiting, ms until it may try again or 0, pace…}   not taken; reason is 'depth',
+--                                                    'wait', 'tenant', 'rate' or 'budget'
 
 local job, queue = JOB .. id, queue_of(tenant)
+local max_depth, max_wait, max_waiting, max_running, weight, per_minute, per_day =
+  string.match(limits, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+per_minute, per_day = tonumber(per_minute), tonumber(per_day)
 
 local function accepted(status, next_ms, expires_ms)
-  return {'accepted', id, status, ahead_of(id, tenant), next_ms, expires_ms, unpack(pace())}
+  local left = submits_left(tenant, per_minute)
+  return {'accepted', id, status, ahead_of(id, tenant), next_ms, expires_ms, left, unpack(pace())}
 end
 
 if redis.call('EXISTS', job) == 1 then
@@ -29,10 +35,8 @@ if idempotency ~= '' then
   if prior[1] then return {prior[2] == fingerprint and 'replayed' or 'conflict', prior[1]} end
 end
 
-local max_depth, max_wait, max_waiting, max_running, weight =
-  string.match(limits, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
 local waiting, own = tally('').queued, tally(tenant).queued
-local function full(reason) return {'full', reason, own, unpack(pace())} end
+local function full(reason, wait_ms) return {'full', reason, own, wait_ms or 0, unpack(pace())} end
 if waiting >= tonumber(max_depth) then return full('depth') end
 if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant') end
 if tonumber(max_wait) > 0 then
@@ -42,6 +46,10 @@ if tonumber(max_wait) > 0 then
     return full('wait')
   end
 end
+if per_day > 0 and spent_today(tenant) >= per_day then return full('budget', DAY_MS - now % DAY_MS) end
+local left, wait_ms = submits_left(tenant, per_minute)
+if left == 0 then return full('rate', wait_ms) end
+take_submit(tenant, per_minute)
 
 local due = math.max(now, tonumber(run_at_ms), now + delay_ms)
 local place = due - head_start_ms
@@ -80,6 +88,7 @@ if due > now then
   redis.call('ZADD', queue, due, id)
   redis.call('ZADD', RETURNING, due, id)
   redis.call('HSET', job, 'wait_reason', 'scheduled', 'next_attempt_ms', due)
+  count_wait(tenant, 'scheduled', 1)
   call_the_watch(due)
 else
   redis.call('ZADD', queue, place, id)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from shared.errors import SettingsError
+from shared.sections import Scope
 from shared.settings import Settings, load, without_effect
 
 ROOT = Path(__file__).parent.parent.parent
@@ -264,6 +266,12 @@ SUGGESTIONS = {
         "chains.default.dril_percent",
         "drill_percent",
     ),
+    "of a tenant's key": (
+        f"[tenants.a.keys.ci]\ndigest = '{DIGEST}'\nscope = ['read']",
+        {},
+        "tenants.a.keys.ci.scope",
+        "scopes",
+    ),
     "of a tenant": ("[tenants.a]\nwieght = 1", {}, "tenants.a.wieght", "weight"),
     "a variable": (None, {"SLUICE_QUEUE__MAX_DEPHT": "1"}, "queue.max_depht", "max_depth"),
     "a variable's section": (None, {"SLUICE_QUEU__MAX_DEPTH": "1"}, "SLUICE_QUEU__MAX_DEPTH", "SLUICE_QUEUE"),
@@ -302,8 +310,11 @@ WRONG = {
     "chains.default.drill_percent": ["-1", "101", "nan"],
     "chains.default.fallback_after_seconds": ["0", "-1", "inf", "soon"],
     "tenants.acme.weight": ["0", "-1", "inf"],
-    "tenants.acme.daily_cost_usd": ["0", "free", "inf"],
+    "tenants.acme.daily_cost_usd": ["0", "0.0000001", "free", "inf"],
     "tenants.acme.key_digests": [DIGEST, '["md5:abc"]', f'["{DIGEST.upper()}"]', f'["{DIGEST}0"]'],
+    "tenants.acme.submits_per_minute": ["0", "60001", "1.5"],
+    "tenants.acme.keys": [DIGEST, '{"ci": {"digest": "md5:abc"}}', '{"a key": {"digest": "' + DIGEST + '"}}'],
+    "tenants.acme.keys.ci": ['{"digest": "' + DIGEST + '", "expires_at": "2030-01-01T00:00:00"}'],
     "webhooks.allow_http": ["perhaps"],
     "sessions.idle_seconds": ["0"],
     "redis.url": ["", "localhost:6379", "http://h", "redis://h:port", "redis://h:0", "redis://h:99999", "redis://h/x"],
@@ -370,6 +381,9 @@ LEAKS: dict[str, tuple[str | None, dict[str, str]]] = {
     "a key for digests": (f"[tenants.a]\nkey_digests = '{SECRET}'", {}),
     "a key for digests in a variable": (None, {"SLUICE_TENANTS__A__KEY_DIGESTS": SECRET}),
     "a digest with the key in it": (None, {"SLUICE_TENANTS__A__KEY_DIGESTS": f'["sha256:{SECRET}"]'}),
+    "a key for the digest of a key": (f"[tenants.a.keys.ci]\ndigest = '{SECRET}'", {}),
+    "a key for a table of keys": (f"[tenants.a]\nkeys = '{SECRET}'", {}),
+    "a key for a key of a name": (f"[tenants.a.keys]\nci = '{SECRET}'", {}),
     "a key for a tenant": (f"[tenants]\nacme = '{SECRET}'", {}),
     "a key for all tenants": (None, {"SLUICE_TENANTS": SECRET}),
     "a table broken off": (None, {"SLUICE_TENANTS": '{"a": {"key_digests": ["' + SECRET}),
@@ -497,6 +511,43 @@ def test_a_setting_of_a_chain_that_can_do_nothing_is_named(configure: Configure,
     assert without_effect(load("api")) == idle
 
 
+def test_keys_have_scopes_and_an_end(configure: Configure) -> None:
+    configure(f"""
+        [tenants.acme.keys.ci]
+        digest = "{DIGEST}"
+        scopes = ["submit"]
+        expires_at = 2030-01-01T00:00:00+01:00
+    """)
+    settings = load("api")
+    key = settings.tenants["acme"].keys["ci"]
+    assert (key.digest, key.scopes) == (DIGEST, [Scope.SUBMIT])
+    assert key.expires_at == datetime(2029, 12, 31, 23, tzinfo=UTC)
+    assert not settings.open_access
+    assert without_effect(settings) == []
+
+
+@pytest.mark.parametrize("scopes", ["[]", '["write"]', '"read"'])
+def test_a_key_is_good_for_something_that_there_is(configure: Configure, scopes: str) -> None:
+    configure(f"[tenants.a.keys.ci]\ndigest = '{DIGEST}'\nscopes = {scopes}")
+    (mistake,) = mistakes()
+    assert mistake.startswith("tenants.a.keys.ci.scopes")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[tenants.a]\nkey_digests = ['{DIGEST}']\n[tenants.b.keys.ci]\ndigest = '{DIGEST}'",
+        f"[tenants.a.keys.x]\ndigest = '{DIGEST}'\n[tenants.b.keys.y]\ndigest = '{DIGEST}'",
+        f"[tenants.a.keys.x]\ndigest = '{DIGEST}'\n[tenants.a.keys.y]\ndigest = '{DIGEST}'\nscopes = ['admin']",
+    ],
+)
+def test_a_key_stands_in_one_place(configure: Configure, text: str) -> None:
+    configure(text)
+    found = mistakes()
+    assert len(found) == 2
+    assert all(mistake.endswith("a digest stands twice; give each tenant keys of its own") for mistake in found)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_loopback_needs_no_keys(configure: Configure, host: str) -> None:
     configure(SLUICE_API__HOST=host)
@@ -510,6 +561,8 @@ def test_any_other_address_needs_keys_or_permission(configure: Configure, host: 
     configure("[tenants.acme]\nweight = 2")
     assert "no tenant has a key" in mistakes()[0]
     configure(f"[tenants.acme]\nkey_digests = ['{DIGEST}']")
+    assert load("api").api.host == host
+    configure(f"[tenants.acme.keys.ci]\ndigest = '{DIGEST}'")
     assert load("api").api.host == host
     configure("", SLUICE_ALLOW_ANONYMOUS="1")
     assert load("api").api.host == host
