@@ -12,7 +12,7 @@ from typing import Any
 from api.directory import AgentDirectory
 from api.problems import Code, FieldError, Problem, invalid
 from api.schemas import JobRequest
-from shared import backoff, ids, metrics
+from shared import backoff, clock, ids, metrics
 from shared.catalogue import AgentEntry
 from shared.inspector import Sighting
 from shared.job import Budget, Job, JobSpec, Priority
@@ -20,6 +20,7 @@ from shared.pace import Pace, Place
 from shared.queue import Queue
 from shared.sections import QueueSettings, Tenant
 from shared.submission import Accepted, Caps, FullBecause, KeyConflict, QueueFull, Replayed
+from shared.usage import NANO, dollars
 
 _KEY = re.compile(r"[A-Za-z0-9_.:-]{1,255}\Z")
 _UNKNOWN_RATE_SECONDS = 30.0
@@ -27,9 +28,10 @@ _UNKNOWN_RATE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A new job."""
+    """A new job. `submits_left` are those that its tenant may make at once, None for any number."""
 
     sighting: Sighting
+    submits_left: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,14 @@ class Admission:
         answer = await self._queue.submit(
             job_id,
             spec,
-            caps=self._caps.get(tenant, self._usual_caps),
+            caps=self._caps_of(tenant),
             idempotency_key=idempotency_key,
             fingerprint=_fingerprint(body),
         )
         metrics.SUBMITS.labels(agent.name, type(answer).__name__.lower()).inc()
         match answer:
             case Accepted():
-                return Admitted(_sighting(job_id, spec, answer))
+                return Admitted(_sighting(job_id, spec, answer), answer.submits_left)
             case Replayed():
                 return Repeated(answer.job_id)
             case KeyConflict():
@@ -84,9 +86,11 @@ class Admission:
                     errors=[FieldError(pointer="Idempotency-Key", detail="was used with another body")],
                 )
             case QueueFull():
-                raise self._full(answer)
+                raise self._full(tenant, answer)
 
-    def _full(self, answer: QueueFull) -> Problem:
+    def _full(self, tenant: str, answer: QueueFull) -> Problem:
+        if answer.because in (FullBecause.RATE, FullBecause.BUDGET):
+            return self._spent(tenant, answer)
         code, ahead = Code.QUEUE_FULL, answer.pace.waiting
         match answer.because:
             case FullBecause.DEPTH:
@@ -100,23 +104,50 @@ class Admission:
         return Problem(
             code,
             f"{reason}; try again in {seconds} seconds.",
-            headers={"Retry-After": str(seconds)} | self.rate_limit_headers(answer.pace.waiting, seconds),
+            headers={"Retry-After": str(seconds)} | self.rate_limit_headers(tenant, answer.pace.waiting, seconds),
         )
 
-    def rate_limit_headers(self, waiting: int, seconds: int) -> dict[str, str]:
-        """`RateLimit` fields (draft-ietf-httpapi-ratelimit-headers): places in the queue, and when to look again."""
-        depth = self._settings.max_depth
-        return {
-            "RateLimit-Policy": f'"queue";q={depth}',
-            "RateLimit": f'"queue";r={max(0, depth - waiting)};t={seconds}',
-        }
+    def _spent(self, tenant: str, answer: QueueFull) -> Problem:
+        """A tenant's own limit in time is reached: when it ends is known, to the millisecond."""
+        seconds, caps = _in_bounds(backoff.spread(answer.wait_ms / 1000)), self._caps_of(tenant)
+        again = clock.rfc3339(answer.pace.now_ms + answer.wait_ms)
+        if answer.because == FullBecause.RATE:
+            code, left = Code.TENANT_RATE, 0
+            detail = f"You may submit {caps.submits_per_minute} jobs a minute; try again in {seconds} seconds."
+        else:
+            code, left = Code.TENANT_BUDGET, None
+            detail = (
+                f"Your jobs of today have cost the {dollars(caps.daily_cost_nano)} dollars that they may cost a day; "
+                f"new ones are taken from {again} on."
+            )
+        limits = self.rate_limit_headers(tenant, answer.pace.waiting, seconds, left)
+        return Problem(code, detail, headers={"Retry-After": str(seconds)} | limits)
+
+    def rate_limit_headers(
+        self, tenant: str, waiting: int, seconds: int, submits_left: int | None = None
+    ) -> dict[str, str]:
+        """`RateLimit` fields (draft-ietf-httpapi-ratelimit-headers): places in the queue, and when to look again; and
+        how many submits are left of those that the tenant may make a minute, if `submits_left` tells."""
+        depth, per_minute = self._settings.max_depth, self._caps_of(tenant).submits_per_minute
+        policy, state = f'"queue";q={depth}', f'"queue";r={max(0, depth - waiting)};t={seconds}'
+        if per_minute and submits_left is not None:
+            policy += f', "submits";q={per_minute};w=60'
+            state += f', "submits";r={submits_left};t={math.ceil((per_minute - submits_left) * 60 / per_minute)}'
+        return {"RateLimit-Policy": policy, "RateLimit": state}
+
+    def _caps_of(self, tenant: str) -> Caps:
+        return self._caps.get(tenant, self._usual_caps)
 
 
 def retry_after(ahead: int, pace: Pace) -> int:
     """Seconds until what is ahead has drained at the measured rate, jittered so that not all return at once: 1–300."""
     wait = pace.wait_seconds(ahead)
     seconds = _UNKNOWN_RATE_SECONDS if wait is None else wait
-    return max(1, min(300, math.ceil(backoff.spread(min(seconds, 300)))))
+    return _in_bounds(backoff.spread(min(seconds, 300)))
+
+
+def _in_bounds(seconds: float) -> int:
+    return max(1, min(300, math.ceil(seconds)))
 
 
 def _spec(request: JobRequest, body: Any, agent: AgentEntry, tenant: str, traceparent: str | None) -> JobSpec:
@@ -141,6 +172,8 @@ def _caps(settings: QueueSettings, tenant: Tenant) -> Caps:
         max_waiting=tenant.max_waiting or 0,
         max_running=tenant.max_running or 0,
         weight=tenant.weight,
+        submits_per_minute=tenant.submits_per_minute or 0,
+        daily_cost_nano=int((tenant.daily_cost_usd or 0) * NANO),
     )
 
 

@@ -12,13 +12,13 @@ from api.documents import components
 from api.exchange import Exchange, store_unavailable
 from api.parts import Parts
 from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
-from api.routes import agents, health, jobs, limits
+from api.routes import agents, health, jobs, limits, queue, workers
 from api.schemas import JobRequest
 from shared.errors import StoreUnavailable
 
 _DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error is a problem document with a `code`."
 
-_ROUTERS = (jobs.router, agents.router, limits.router, health.router)
+ROUTERS = (jobs.router, agents.router, queue.router, limits.router, workers.router, health.router)
 
 
 class _Application(FastAPI):
@@ -39,7 +39,7 @@ def create_app(parts: Parts) -> FastAPI:
         title="Sluice", version="0.1.0", description=_DESCRIPTION, redoc_url=None, redirect_slashes=False
     )
     app.state.parts = parts
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     app.add_middleware(Exchange)
     app.add_exception_handler(Problem, _on_problem)
@@ -82,6 +82,6 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """All that this address takes: the router only knows those of the first endpoint there."""
-    routes = [route for router in _ROUTERS for route in router.routes if isinstance(route, Route)]
+    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, Route)]
     here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
     return sorted({method for route in here for method in route.methods or ()})

@@ -8,14 +8,15 @@ from pydantic.json_schema import models_json_schema
 _REFERENCE = "#/components/schemas/{model}"
 _SAID = {
     400: "The body is no JSON, or a cursor is not an id.",
-    401: "No key, or one that is not known.",
+    401: "No key, or one that is not known, or has expired.",
+    403: "The key is not good for this.",
     404: "There is no such thing, or it is not yours.",
     408: "The body did not come in time.",
     410: "The Idempotency-Key belongs to a job that was removed after its retention.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "The request cannot be meant; `errors` names each field.",
-    429: "Too much is waiting already; come back after `Retry-After` seconds.",
+    429: "Too much is waiting already, or a limit of yours is reached; come back after `Retry-After` seconds.",
     503: "Redis is not available, or this server is about to stop; repeat it, safely with an Idempotency-Key.",
 }
 

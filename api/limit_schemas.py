@@ -36,7 +36,7 @@ class WaitingResource(BaseModel):
     standard: int
     low: int
     tenants: int = Field(description="How many tenants they belong to.")
-    by_tenant: dict[str, int] = Field(description="Those of your own; nobody is shown another tenant's.")
+    by_tenant: dict[str, int] = Field(description="Your own; for a key with the scope `admin` those of all.")
 
 
 class ExpectedWaitResource(BaseModel):

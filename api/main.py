@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import uvloop
 
+from api import keygen
 from api.app import create_app
 from api.parts import Parts
 from shared import keys, log
@@ -23,7 +24,10 @@ logger = log.get(__name__)
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m api", description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--check", action="store_true", help="check the settings, then exit")
+    keygen.add_command(parser.add_subparsers(dest="command", metavar="COMMAND"))
     options = parser.parse_args(arguments)
+    if options.command == "keygen":
+        return keygen.run(options.tenant, options.name, options.scopes)
     try:
         settings = load("api")
         if options.check:

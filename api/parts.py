@@ -13,6 +13,7 @@ from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
+from shared.overview import Overview
 from shared.pool import Pool, pool_of
 from shared.queue import Queue
 from shared.redis_client import Redis
@@ -29,6 +30,7 @@ class Parts:
     def __post_init__(self) -> None:
         self.queue = Queue(self.redis, retention_ms=self.settings.queue.retention_seconds * 1000)
         self.inspector = Inspector(self.redis)
+        self.overview = Overview(self.redis)
         self.directory = AgentDirectory(Catalogue(self.redis))
         self.admission = Admission(self.queue, self.directory, self.settings.queue, self.settings.tenants)
         self.gate_inspector = GateInspector(self.redis)
@@ -45,13 +47,8 @@ def _pools(settings: Settings) -> dict[str, tuple[Pool, list[str]]]:
     return pools
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:  # async: FastAPI sends others through a thread
     return cast(Parts, request.app.state.parts)
 
 
-def _tenant(request: Request) -> str:
-    return _parts(request).authenticator.tenant(request.headers.get("authorization"))
-
-
 PartsOf = Annotated[Parts, Depends(_parts)]
-TenantOf = Annotated[str, Depends(_tenant)]

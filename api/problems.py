@@ -14,6 +14,7 @@ class Code(StrEnum):
     BAD_JSON = "bad_json"
     BAD_CURSOR = "bad_cursor"
     UNAUTHORIZED = "unauthorized"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
@@ -25,6 +26,8 @@ class Code(StrEnum):
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     QUEUE_FULL = "queue_full"
     TENANT_QUOTA = "tenant_quota"
+    TENANT_RATE = "tenant_rate"
+    TENANT_BUDGET = "tenant_budget"
     STORE_UNAVAILABLE = "store_unavailable"
     DRAINING = "draining"
     NO_WORKER_YET = "no_worker_yet"
@@ -36,6 +39,7 @@ _STATUS = {
     Code.BAD_JSON: 400,
     Code.BAD_CURSOR: 400,
     Code.UNAUTHORIZED: 401,
+    Code.INSUFFICIENT_SCOPE: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.BODY_TIMEOUT: 408,
@@ -47,6 +51,8 @@ _STATUS = {
     Code.IDEMPOTENCY_CONFLICT: 422,
     Code.QUEUE_FULL: 429,
     Code.TENANT_QUOTA: 429,
+    Code.TENANT_RATE: 429,
+    Code.TENANT_BUDGET: 429,
     Code.STORE_UNAVAILABLE: 503,
     Code.DRAINING: 503,
     Code.NO_WORKER_YET: 503,
@@ -56,6 +62,8 @@ _RETRYABLE = {
     Code.BODY_TIMEOUT,
     Code.QUEUE_FULL,
     Code.TENANT_QUOTA,
+    Code.TENANT_RATE,
+    Code.TENANT_BUDGET,
     Code.STORE_UNAVAILABLE,
     Code.DRAINING,
     Code.NO_WORKER_YET,

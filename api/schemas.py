@@ -262,20 +262,6 @@ class JobList(BaseModel):
     last_id: str | None
 
 
-class AgentResource(BaseModel):
-    name: str
-    version: str
-    description: str
-    model: str = Field(description="The chain of targets it uses.")
-    tools: list[dict[str, str]]
-    budget: BudgetResource
-
-
-class AgentList(BaseModel):
-    object: Literal["list"]
-    data: list[AgentResource]
-
-
 class Health(BaseModel):
     status: str
     checks: dict[str, str] = {}

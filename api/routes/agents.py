@@ -2,25 +2,27 @@
 
 from fastapi import APIRouter
 
-from api import schemas
+from api.access import ObserverOf
+from api.agent_schemas import AgentList, AgentResource
 from api.documents import errors
-from api.parts import PartsOf, TenantOf
+from api.parts import PartsOf
+from api.schemas import BudgetResource
 
 router = APIRouter(prefix="/v1/agents", tags=["agents"])
 
 
-@router.get("", responses=errors(401, 503), summary="List agents")
-async def list_agents(parts: PartsOf, tenant: TenantOf) -> schemas.AgentList:
+@router.get("", responses=errors(401, 403, 503), summary="List agents")
+async def list_agents(parts: PartsOf, caller: ObserverOf) -> AgentList:
     """The agents that workers have announced."""
     agents = [
-        schemas.AgentResource(
+        AgentResource(
             name=entry.name,
             version=entry.version,
             description=entry.description,
             model=entry.chain,
             tools=entry.tools,
-            budget=schemas.BudgetResource(**entry.budget),
+            budget=BudgetResource(**entry.budget),
         )
         for entry in await parts.directory.all()
     ]
-    return schemas.AgentList(object="list", data=agents)
+    return AgentList(object="list", data=agents)

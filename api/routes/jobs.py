@@ -9,10 +9,11 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api import presenter, schemas
+from api.access import ReaderOf, SubmitterOf
 from api.admission import Repeated
 from api.body import read_json
 from api.documents import errors, json_body
-from api.parts import Parts, PartsOf, TenantOf
+from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
 from shared import clock, ids
 from shared.inspector import JobFilter, Sighting
@@ -29,7 +30,7 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
     "",
     status_code=202,
     response_model=schemas.JobResource,
-    responses=errors(400, 401, 408, 410, 413, 415, 422, 429, 503)
+    responses=errors(400, 401, 403, 408, 410, 413, 415, 422, 429, 503)
     | {200: {"model": schemas.JobResource, "description": "It ended within the time of Prefer: wait."}},
     openapi_extra=json_body(schemas.JobRequest),
     summary="Submit a job",
@@ -37,7 +38,7 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
 async def submit(
     request: Request,
     parts: PartsOf,
-    tenant: TenantOf,
+    tenant: SubmitterOf,
     idempotency_key: Annotated[str | None, Header(description="1-255 of A-Z a-z 0-9 _ . : -")] = None,
     prefer: Annotated[
         str | None, Header(description="wait=N: answer when the job ended, after N seconds at most")
@@ -54,33 +55,34 @@ async def submit(
         idempotency_key=idempotency_key,
         traceparent=current_traceparent(request.headers.get("traceparent")),
     )
-    headers = {}
+    headers, submits_left = {}, None
     if isinstance(admitted, Repeated):
         sighting = await _made_before(parts, admitted.job_id, tenant)
         headers["Idempotency-Replayed"] = "true"
     else:
         sighting = admitted.sighting
+        submits_left = admitted.submits_left
     wish = _PREFER_WAIT.search(prefer or "")
     if wish:
         headers["Preference-Applied"] = f"wait={min(int(wish[1]), LONGEST_WAIT_SECONDS)}"
         sighting = await _until_finished(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
     seconds = presenter.seconds_until_worth_asking(sighting)
     headers |= {"Location": f"/v1/jobs/{sighting.job.id}"}
-    headers |= parts.admission.rate_limit_headers(sighting.pace.waiting, seconds)
+    headers |= parts.admission.rate_limit_headers(tenant, sighting.pace.waiting, seconds, submits_left)
     return _job_response(sighting, status=200 if wish and sighting.job.finished else 202, headers=headers)
 
 
 @router.get(
     "/{job_id}",
     response_model=schemas.JobResource,
-    responses=errors(401, 404, 422, 503)
+    responses=errors(401, 403, 404, 422, 503)
     | {304: {"description": "Nothing changed since the revision in If-None-Match."}},
     summary="Read a job",
 )
 async def read(
     job_id: str,
     parts: PartsOf,
-    tenant: TenantOf,
+    tenant: ReaderOf,
     wait: Annotated[
         float, Query(ge=0, description="Answer at the next change, after so many seconds at most (60)")
     ] = 0,
@@ -98,10 +100,10 @@ async def read(
     return _job_response(sighting)
 
 
-@router.get("", response_model=schemas.JobList, responses=errors(400, 401, 422, 503), summary="List jobs")
+@router.get("", response_model=schemas.JobList, responses=errors(400, 401, 403, 422, 503), summary="List jobs")
 async def list_jobs(
     parts: PartsOf,
-    tenant: TenantOf,
+    tenant: ReaderOf,
     status: Annotated[Status | None, Query()] = None,
     agent: Annotated[str | None, Query(max_length=64)] = None,
     session_id: Annotated[str | None, Query(max_length=128)] = None,
@@ -142,11 +144,11 @@ async def list_jobs(
 @router.post(
     "/{job_id}/cancel",
     response_model=schemas.JobResource,
-    responses=errors(401, 404, 503)
+    responses=errors(401, 403, 404, 503)
     | {202: {"model": schemas.JobResource, "description": "It runs; its worker has been told."}},
     summary="Cancel a job",
 )
-async def cancel(job_id: str, parts: PartsOf, tenant: TenantOf) -> Response:
+async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     """A job that waits ends at once, one that runs within a second; a finished one stays as it is."""
     await _find(parts, job_id, tenant)
     await parts.queue.cancel(job_id)

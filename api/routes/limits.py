@@ -4,28 +4,34 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from api.access import ObserverOf
+from api.auth import Caller
 from api.chain_report import chains
 from api.documents import errors
 from api.limit_schemas import BucketResource, ExpectedWaitResource, LimitList, LimitResource, WaitingResource
-from api.parts import PartsOf, TenantOf
+from api.parts import Parts, PartsOf
 from shared import clock
+from shared.gate_inspector import EVERY_TENANT
 from shared.pool import DIMENSIONS, Pool
 
 router = APIRouter(prefix="/v1/limits", tags=["limits"])
 
 
-@router.get("", responses=errors(401, 503), summary="List limits")
-async def list_limits(parts: PartsOf, tenant: TenantOf) -> LimitList:
+@router.get("", responses=errors(401, 403, 503), summary="List limits")
+async def list_limits(parts: PartsOf, caller: ObserverOf) -> LimitList:
     """Per quota pool: what the provider allows, what is left, who waits and for what, and whether calls pass at all.
     Per chain: how its targets do, and whether its fallback could stand in."""
     pools = [
-        _resource(pool, targets, await parts.gate_inspector.look(pool, tenant), tenant)
-        for pool, targets in parts.pools.values()
+        _resource(pool, targets, await _look(parts, pool, caller), caller) for pool, targets in parts.pools.values()
     ]
     return LimitList(object="list", data=pools, chains=await chains(parts))
 
 
-def _resource(pool: Pool, targets: list[str], seen: dict[str, Any], tenant: str) -> LimitResource:
+async def _look(parts: Parts, pool: Pool, caller: Caller) -> dict[str, Any]:
+    return await parts.gate_inspector.look(pool, EVERY_TENANT if caller.sees_all else caller.tenant)
+
+
+def _resource(pool: Pool, targets: list[str], seen: dict[str, Any], caller: Caller) -> LimitResource:
     waiting, shut_ms = seen["waiting"], seen["shut_ms"]
     return LimitResource(
         pool=pool.name,
@@ -34,7 +40,10 @@ def _resource(pool: Pool, targets: list[str], seen: dict[str, Any], tenant: str)
         in_flight=seen["in_flight"],
         max_in_flight=seen["window"],
         waiting=WaitingResource(
-            total=sum(waiting.values()), **waiting, tenants=seen["tenants"], by_tenant={tenant: seen["own"]}
+            total=sum(waiting.values()),
+            **waiting,
+            tenants=seen["tenants"],
+            by_tenant={caller.tenant: 0} | seen["by_tenant"] if caller.sees_all else {caller.tenant: seen["own"]},
         ),
         expected_wait_seconds=ExpectedWaitResource(
             **{priority: round(ms / 1000, 1) for priority, ms in seen["expected_ms"].items()}

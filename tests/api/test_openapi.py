@@ -5,17 +5,23 @@ from typing import Any
 
 import httpx2
 import pytest
+from pydantic import BaseModel
 
+from api.agent_schemas import AgentList
+from api.operation_schemas import QueueState, WorkerList
 from api.problems import Code
 
+EXEMPLARY = [QueueState, WorkerList, AgentList]
 METHODS = {"get", "post", "put", "patch", "delete"}
 CONTRACT = {
-    "post /v1/jobs": {"200", "202", "400", "401", "408", "410", "413", "415", "422", "429", "503"},
-    "get /v1/jobs": {"200", "400", "401", "422", "503"},
-    "get /v1/jobs/{job_id}": {"200", "304", "401", "404", "422", "503"},
-    "post /v1/jobs/{job_id}/cancel": {"200", "202", "401", "404", "503"},
-    "get /v1/agents": {"200", "401", "503"},
-    "get /v1/limits": {"200", "401", "503"},
+    "post /v1/jobs": {"200", "202", "400", "401", "403", "408", "410", "413", "415", "422", "429", "503"},
+    "get /v1/jobs": {"200", "400", "401", "403", "422", "503"},
+    "get /v1/jobs/{job_id}": {"200", "304", "401", "403", "404", "422", "503"},
+    "post /v1/jobs/{job_id}/cancel": {"200", "202", "401", "403", "404", "503"},
+    "get /v1/agents": {"200", "401", "403", "503"},
+    "get /v1/queue": {"200", "401", "403", "503"},
+    "get /v1/workers": {"200", "401", "403", "503"},
+    "get /v1/limits": {"200", "401", "403", "503"},
     "get /healthz": {"200"},
     "get /readyz": {"200", "503"},
     "get /metrics": {"200"},
@@ -90,6 +96,26 @@ async def test_errors_are_told_as_problem_documents_and_nothing_else(document: d
             for status, response in endpoint["responses"].items():
                 if int(status) >= 400 and path != "/readyz":
                     assert list(response["content"]) == ["application/problem+json"], (path, status)
+
+
+@pytest.mark.parametrize("model", EXEMPLARY)
+async def test_examples_are_as_their_schemas_say(document: dict[str, Any], model: type[BaseModel]) -> None:
+    extra: Any = model.model_config["json_schema_extra"]
+    (example,) = extra["examples"]
+    assert model.model_validate(example).model_dump(mode="json") == example
+    assert document["components"]["schemas"][model.__name__]["examples"]
+
+
+async def test_every_guarded_endpoint_names_the_scope_of_its_key(document: dict[str, Any]) -> None:
+    asked = {
+        f"{method} {path}": endpoint.get("security")
+        for path, item in document["paths"].items()
+        for method, endpoint in item.items()
+    }
+    assert asked["post /v1/jobs"] == [{"key": ["submit"]}]
+    assert asked["get /v1/jobs"] == [{"key": ["read"]}]
+    assert {name for name, scopes in asked.items() if scopes is None} == {"get /healthz", "get /readyz", "get /metrics"}
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
 
 
 async def test_the_codes_are_listed(document: dict[str, Any]) -> None:
