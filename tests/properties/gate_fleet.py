@@ -105,7 +105,7 @@ class Fleet:
         return self.provider.counted[dimension]
 
 
-HORIZON_SECONDS = 0.2
+HORIZON_SECONDS = 0.03
 """A call may be granted so long before it may start."""
 
 
