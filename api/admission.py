@@ -11,6 +11,7 @@ from typing import Any
 
 from api.directory import AgentDirectory
 from api.problems import Code, FieldError, Problem, invalid
+from api.receivers import Receivers
 from api.schemas import JobRequest
 from shared import backoff, clock, ids, metrics
 from shared.catalogue import AgentEntry
@@ -21,6 +22,7 @@ from shared.queue import Queue
 from shared.sections import QueueSettings, Tenant
 from shared.submission import Accepted, Caps, FullBecause, KeyConflict, QueueFull, Replayed
 from shared.usage import NANO, dollars
+from shared.webhook import Webhook
 
 _KEY = re.compile(r"[A-Za-z0-9_.:-]{1,255}\Z")
 _UNKNOWN_RATE_SECONDS = 30.0
@@ -43,10 +45,16 @@ class Repeated:
 
 class Admission:
     def __init__(
-        self, queue: Queue, directory: AgentDirectory, settings: QueueSettings, tenants: Mapping[str, Tenant]
+        self,
+        queue: Queue,
+        directory: AgentDirectory,
+        receivers: Receivers,
+        settings: QueueSettings,
+        tenants: Mapping[str, Tenant],
     ) -> None:
         self._queue = queue
         self._directory = directory
+        self._receivers = receivers
         self._settings = settings
         self._caps = {name: _caps(settings, tenant) for name, tenant in tenants.items()}
         self._usual_caps = _caps(settings, Tenant())
@@ -64,7 +72,8 @@ class Admission:
         if idempotency_key is not None and not _KEY.match(idempotency_key):
             raise invalid(FieldError(pointer="Idempotency-Key", detail="use 1 to 255 letters, digits and _ . : -"))
         agent = await self._directory.find(request.agent)
-        spec = _spec(request, body, agent, tenant, traceparent)
+        webhook = await self._receivers.of_job(request.webhook, tenant=tenant)
+        spec = _spec(request, body, agent, tenant, traceparent, webhook)
         job_id = ids.new_job_id()
         answer = await self._queue.submit(
             job_id,
@@ -150,7 +159,14 @@ def _in_bounds(seconds: float) -> int:
     return max(1, min(300, math.ceil(seconds)))
 
 
-def _spec(request: JobRequest, body: Any, agent: AgentEntry, tenant: str, traceparent: str | None) -> JobSpec:
+def _spec(
+    request: JobRequest,
+    body: Any,
+    agent: AgentEntry,
+    tenant: str,
+    traceparent: str | None,
+    webhook: Webhook | None,
+) -> JobSpec:
     return JobSpec(
         tenant=tenant,
         agent=agent.name,
@@ -162,6 +178,7 @@ def _spec(request: JobRequest, body: Any, agent: AgentEntry, tenant: str, tracep
         metadata=request.metadata,
         traceparent=traceparent,
         schedule=request.schedule(),
+        webhook=webhook,
     )
 
 

@@ -12,19 +12,29 @@ from api.documents import components
 from api.exchange import Exchange, store_unavailable
 from api.parts import Parts
 from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
-from api.routes import agents, health, jobs, limits, queue, workers
+from api.routes import agents, health, jobs, limits, queue, webhook_deliveries, webhook_endpoints, workers
 from api.schemas import JobRequest
+from api.webhook_schemas import EndpointRequest
 from shared.errors import StoreUnavailable
 
 _DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error is a problem document with a `code`."
 
-ROUTERS = (jobs.router, agents.router, queue.router, limits.router, workers.router, health.router)
+ROUTERS = (
+    jobs.router,
+    agents.router,
+    queue.router,
+    limits.router,
+    workers.router,
+    webhook_endpoints.router,
+    webhook_deliveries.router,
+    health.router,
+)
 
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        document["components"]["schemas"] |= components(JobRequest, ProblemDocument)
+        document["components"]["schemas"] |= components(JobRequest, EndpointRequest, ProblemDocument)
         for unused in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(unused, None)
         for endpoint in (one for path in document["paths"].values() for one in path.values()):

@@ -9,13 +9,17 @@ from api.admission import Admission
 from api.auth import Authenticator
 from api.directory import AgentDirectory
 from api.followers import Followers
+from api.receivers import Receivers
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
+from shared.deliveries import Deliveries
+from shared.endpoints import Endpoints
 from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
 from shared.overview import Overview
 from shared.pool import Pool, pool_of
 from shared.queue import Queue
+from shared.receiver import UrlPolicy
 from shared.redis_client import Redis
 from shared.settings import Settings
 
@@ -32,7 +36,13 @@ class Parts:
         self.inspector = Inspector(self.redis)
         self.overview = Overview(self.redis)
         self.directory = AgentDirectory(Catalogue(self.redis))
-        self.admission = Admission(self.queue, self.directory, self.settings.queue, self.settings.tenants)
+        self.endpoints = Endpoints(self.redis)
+        self.deliveries = Deliveries(self.redis)
+        webhooks = self.settings.webhooks
+        self.receivers = Receivers(self.endpoints, UrlPolicy(webhooks.allow_http, webhooks.allow_private_networks))
+        self.admission = Admission(
+            self.queue, self.directory, self.receivers, self.settings.queue, self.settings.tenants
+        )
         self.gate_inspector = GateInspector(self.redis)
         self.chain_scores = ChainScores(self.redis)
         self.pools = _pools(self.settings)

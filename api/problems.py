@@ -23,6 +23,8 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     INVALID_REQUEST = "invalid_request"
     UNKNOWN_AGENT = "unknown_agent"
+    URL_NOT_ALLOWED = "url_not_allowed"
+    TOO_MANY_ENDPOINTS = "too_many_endpoints"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     QUEUE_FULL = "queue_full"
     TENANT_QUOTA = "tenant_quota"
@@ -48,6 +50,8 @@ _STATUS = {
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.INVALID_REQUEST: 422,
     Code.UNKNOWN_AGENT: 422,
+    Code.URL_NOT_ALLOWED: 422,
+    Code.TOO_MANY_ENDPOINTS: 422,
     Code.IDEMPOTENCY_CONFLICT: 422,
     Code.QUEUE_FULL: 429,
     Code.TENANT_QUOTA: 429,

@@ -3,7 +3,7 @@
 import math
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from api.problems import FieldError, invalid
+from api.webhook_schemas import WebhookRequest
 from shared.clock import from_rfc3339
 from shared.job import IncompleteReason, Schedule, WaitReason
 from shared.states import Status
@@ -106,6 +107,7 @@ class JobRequest(_Strict):
         Moment | None,
         Field(description="Expire when it has not started by then; stop it, with what it has, when it still runs."),
     ] = None
+    webhook: WebhookRequest | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -138,8 +140,16 @@ class JobRequest(_Strict):
 
 def parse_job_request(value: Any) -> JobRequest:
     """The request in a parsed body. Raises Problem that names every wrong field."""
+    return parsed(JobRequest, value)
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def parsed(model: type[Body], value: Any) -> Body:
+    """The model of a parsed body. Raises Problem that names every wrong field."""
     try:
-        return JobRequest.model_validate(value)
+        return model.model_validate(value)
     except ValidationError as error:
         if error.error_count() > MOST_ERRORS:
             detail = f"has {error.error_count()} mistakes, too many to name"

@@ -28,9 +28,15 @@ class Client:
         """Names of the agents that can be asked for."""
         return {agent["name"] for agent in self._call("GET", "/v1/agents")["data"]}
 
-    def submit(self, agent: str, text: str, budget: dict[str, Any] | None = None) -> str:
-        """The id of the new job."""
+    def add_endpoint(self, url: str) -> tuple[str, str]:
+        """Makes a receiver of webhooks known; its id and its secret."""
+        made = self._call("POST", "/v1/webhook_endpoints", json={"url": url})
+        return str(made["id"]), str(made["secret"])
+
+    def submit(self, agent: str, text: str, budget: dict[str, Any] | None = None, endpoint: str | None = None) -> str:
+        """The id of the new job; `endpoint` is told of its end."""
         body = {"agent": agent, "input": text} | ({"budget": budget} if budget else {})
+        body |= {"webhook": {"endpoint_id": endpoint}} if endpoint else {}
         return str(self._call("POST", "/v1/jobs", json=body)["id"])
 
     def jobs(self) -> list[JobView]:

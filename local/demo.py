@@ -1,4 +1,5 @@
-"""The demo: the whole stack on this machine, some jobs of every shipped agent, and what came of them."""
+"""The demo: the whole stack on this machine, some jobs of every shipped agent, and what came of them. The end of each
+is also told to a receiver of webhooks."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from local.client import ApiError, Client, JobView
 from local.interrupt import Interrupt, Interrupted
 from local.progress import Moment, View, view
 from local.prompts import PROMPTS, prompts
-from local.report import report
+from local.receiver import Receiver
+from local.report import report, report_webhooks
 from local.stack import LocalStack, Plan, StackError
 from local.tally import tally, tally_by_agent
 from shared.sections import Target
@@ -23,6 +25,8 @@ _POLL_SECONDS = 0.2
 _AGENTS_SECONDS = 20.0
 _PATIENCE_SECONDS = 120.0
 """How long no job may move before the demo gives up on them."""
+_WEBHOOK_SECONDS = 10.0
+"""How long a webhook may take after its job has ended."""
 _JOBS, _LIVE_JOBS = 20, 2
 
 # The pace of a model as one knows it, so that there is something to see.
@@ -49,11 +53,12 @@ def run(wish: Wish, console: Console, errors: Console) -> int:
     """The exit code. Raises SettingsError and Unaffordable before anything is started."""
     plan = _live_plan(wish, console) if wish.live else _simulated_plan(wish)
     stack = LocalStack(plan)
-    with Interrupt() as interrupt:
+    with Interrupt() as interrupt, Receiver() as receiver:
         try:
             _start(stack, console, interrupt)
-            jobs = _watch(stack, wish, console, interrupt)
-            return report(jobs, console, live=wish.live)
+            jobs = _watch(stack, wish, receiver, console, interrupt)
+            _await_webhooks(receiver, jobs, interrupt)
+            return report_webhooks(jobs, receiver, console) | report(jobs, console, live=wish.live)
         except Interrupted:
             errors.print("Stopped before the end; what was running is ended.", highlight=False)
             return 130
@@ -83,7 +88,8 @@ def _live_plan(wish: Wish, console: Console) -> Plan:
 
 
 def _settings() -> dict[str, str]:
-    return {"SLUICE_WORKER__MAX_IN_FLIGHT": str(_SLOTS)}
+    here = {"SLUICE_WEBHOOKS__ALLOW_HTTP": "true", "SLUICE_WEBHOOKS__ALLOW_PRIVATE_NETWORKS": "true"}
+    return {"SLUICE_WORKER__MAX_IN_FLIGHT": str(_SLOTS)} | here
 
 
 def _start(stack: LocalStack, console: Console, interrupt: Interrupt) -> None:
@@ -110,15 +116,25 @@ def _await_agents(stack: LocalStack, interrupt: Interrupt) -> None:
             interrupt.sleep(0.05)
 
 
-def _watch(stack: LocalStack, wish: Wish, console: Console, interrupt: Interrupt) -> list[JobView]:
+def _watch(stack: LocalStack, wish: Wish, receiver: Receiver, console: Console, interrupt: Interrupt) -> list[JobView]:
     """Submits, shows how the jobs come along, and returns them when all have ended or nothing moves any more."""
     budget = {"max_cost_usd": str(live.JOB_COST)} if wish.live else None
     with Client(stack.api_url) as api, view(console) as shown:
         began = time.monotonic()
+        endpoint, receiver.secret = api.add_endpoint(receiver.url)
         for agent, text in _work(wish.each):
-            api.submit(agent, text, budget)
+            api.submit(agent, text, budget, endpoint)
             interrupt.check()
         return _follow(stack, api, shown, began, interrupt)
+
+
+def _await_webhooks(receiver: Receiver, jobs: list[JobView], interrupt: Interrupt) -> None:
+    """They are sent beside the jobs, so the last ones may still be on their way."""
+    deadline = time.monotonic() + _WEBHOOK_SECONDS
+    ended = {job["id"] for job in jobs if job["finished_at"]}
+    while not ended <= receiver.jobs() and time.monotonic() < deadline:
+        interrupt.check()
+        interrupt.sleep(0.05)
 
 
 def _work(each: int) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from local.client import JobView
+from local.receiver import Receiver
 from local.tally import Tally, tally, why_not
 
 _LONGEST_ANSWER = 250
@@ -23,6 +24,23 @@ def report(jobs: list[JobView], console: Console, *, live: bool) -> int:
     _print_totals(tally(jobs), _seconds(jobs), console)
     _print_cost(tally(jobs), console, live=live)
     return 1 if failed else 0
+
+
+def report_webhooks(jobs: list[JobView], receiver: Receiver, console: Console) -> int:
+    """Prints what the receiver was told; the exit code, 0 only if it was told of every end, by whom it should be."""
+    ended = {job["id"] for job in jobs if job["finished_at"]}
+    missing = ended - receiver.jobs()
+    if receiver.events:
+        last = list(receiver.events.values())[-1]
+        console.print(
+            f"{_counted(len(receiver.events), 'webhook')} came and verified, the last one: "
+            f"{last['type']}, {last['data']['agent']}, {last['data']['id']}.",
+            highlight=False,
+        )
+    if missing or receiver.refused:
+        said = f"{_counted(len(missing), 'webhook')} did not come, {receiver.refused} did not verify."
+        console.print(Text(said, "bold red"))
+    return 1 if missing or receiver.refused else 0
 
 
 def _print_answers(jobs: Iterable[JobView], console: Console, *, live: bool) -> None:

@@ -20,3 +20,8 @@ def full_jitter(attempt: int, *, base: float, cap: float) -> float:
 def spread(seconds: float, *, by: float = 0.2) -> float:
     """The same wait, up to `by` of it longer: for waits that must not be cut short."""
     return seconds * (1 + random.uniform(0, by))
+
+
+def around(seconds: float, *, by: float = 0.2) -> float:
+    """The same wait, up to `by` of it shorter or longer."""
+    return seconds * random.uniform(1 - by, 1 + by)

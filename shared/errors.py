@@ -5,6 +5,7 @@ SluiceError
 ├── StoreUnavailable     the weather: Redis did not answer in time; safe to repeat
 ├── LeaseLost            nobody: another worker owns the job now; stop, write nothing
 ├── RequestTooLarge      the caller: one model call larger than its whole budget per minute; never repeat
+├── UrlNotAllowed        the caller: a webhook is not sent there; says why
 ├── NoRoomYet            the weather: a model call has waited long enough at the gate; try again later
 └── RetriesSpent         the weather: a model call that failed is not to be repeated now, there were too many of late
 """
@@ -37,6 +38,10 @@ class RequestTooLarge(SluiceError):
 
 class RetriesSpent(SluiceError):
     """A call of a pool of which more than a tenth of the calls have been retries of late."""
+
+
+class UrlNotAllowed(SluiceError):
+    """A URL that no webhook is sent to. The message goes on after its name: "must begin with https://"."""
 
 
 class NoRoomYet(SluiceError):

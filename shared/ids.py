@@ -29,6 +29,21 @@ def new_call_id() -> str:
     return f"call_{uuid4().hex}"
 
 
+def new_endpoint_id() -> str:
+    """Names a receiver of webhooks."""
+    return f"whe_{uuid7()}"
+
+
+def new_test_delivery_id() -> str:
+    """Names a delivery that no job has caused; those of a job are named after it (`shared/lua/job_outbox.lua`)."""
+    return f"msg_{uuid7()}_test"
+
+
+def delivery_ids_of(job_id: str) -> str:
+    """What the ids of all deliveries of a job begin with."""
+    return f"msg_{job_id.removeprefix('job_')}_"
+
+
 def is_job_id(text: str) -> bool:
     return _JOB_ID.match(text) is not None
 

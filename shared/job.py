@@ -12,6 +12,7 @@ from shared import log
 from shared.states import FINISHED, Status
 from shared.stored import build
 from shared.usage import USAGE_FIELDS, Usage, from_dollars
+from shared.webhook import Webhook
 
 logger = log.get(__name__)
 
@@ -109,6 +110,7 @@ class JobSpec:
     metadata: dict[str, str] = field(default_factory=dict)
     traceparent: str | None = None
     schedule: Schedule = Schedule()
+    webhook: Webhook | None = None
 
     def to_json(self) -> str:
         return to_json(self).decode()  # in a submit this is most of the work: pydantic's writer is many times faster
@@ -119,7 +121,14 @@ class JobSpec:
         fields["budget"] = build(Budget, fields["budget"])
         fields["priority"] = Priority(fields["priority"])
         fields["schedule"] = build(Schedule, fields.get("schedule", {}))
+        fields["webhook"] = Webhook.stored(fields["webhook"]) if fields.get("webhook") else None
         return build(cls, fields)
+
+    def about_webhook(self) -> str:
+        """What its deliveries need to know of it, '' when nobody is told of it."""
+        if self.webhook is None:
+            return ""
+        return self.webhook.about(agent=self.agent, session_id=self.session_id, metadata=self.metadata)
 
 
 @dataclass(frozen=True, slots=True)

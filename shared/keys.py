@@ -75,6 +75,25 @@ JANITOR = "sluice:janitor"
 AGENTS = "sluice:agents"
 """hash, agent name -> JSON of its catalogue entry with `seen_ms`; written by workers twice a minute."""
 
+OUTBOX = "sluice:outbox"
+"""zset, host -> when the first delivery of a webhook to it is due (ms); a host is there while it has some."""
+OUTBOX_HOST = "sluice:outbox:"
+"""zset per host, delivery id -> when it is due (ms); for one under way, when its lease ends."""
+OUTBOX_WAKE = "sluice:outbox_wake"
+"""list of at most one token; a courier blocks on it."""
+DELIVERY = "sluice:delivery:"
+"""hash per delivery (see `shared.delivery`); from the event on, and from its end as long as a job is kept, 24 h at
+least."""
+ATTEMPTS = ":attempts"
+"""list of JSON per delivery, its last attempts; lives as long as that."""
+TENANT_DELIVERIES = "sluice:deliveries:"
+"""zset of delivery ids per tenant, all with score 0, so that those of a job are neighbours; the newest only, and those
+that are gone are taken out when others come; lives five days longer than a delivery after the last change."""
+ENDPOINT = "sluice:webhook_endpoint:"
+"""hash per endpoint (see `shared.endpoints`), its secrets included; until it is deleted."""
+TENANT_ENDPOINTS = "sluice:webhook_endpoints:"
+"""zset of endpoint ids per tenant, all with score 0; while it has one."""
+
 CHANGES = "sluice:changes"
 """channel, `id revision status` of every change of any job."""
 GRANTS = "sluice:gate:grants:"
@@ -125,6 +144,31 @@ def job_notes(job_id: str) -> str:
 def session_notes(tenant: str, session_id: str) -> str:
     """hash, title -> text: the scratchpad of a session; lives until the session is idle."""
     return f"sluice:session:{tenant}:{session_id}:notes"
+
+
+def delivery(delivery_id: str) -> str:
+    """See DELIVERY."""
+    return DELIVERY + delivery_id
+
+
+def delivery_attempts(delivery_id: str) -> str:
+    """See ATTEMPTS."""
+    return DELIVERY + delivery_id + ATTEMPTS
+
+
+def tenant_deliveries(tenant: str) -> str:
+    """See TENANT_DELIVERIES."""
+    return TENANT_DELIVERIES + tenant
+
+
+def endpoint(tenant: str, endpoint_id: str) -> str:
+    """See ENDPOINT. The tenant is in the key, so nobody reaches another one's."""
+    return f"{ENDPOINT}{tenant}:{endpoint_id}"
+
+
+def tenant_endpoints(tenant: str) -> str:
+    """See TENANT_ENDPOINTS."""
+    return TENANT_ENDPOINTS + tenant
 
 
 def gate_state(pool: str) -> str:

@@ -96,3 +96,19 @@ COST = Counter("sluice_cost_usd_total", "Money spent on model calls.", ["target"
 TOOL_SECONDS = Histogram(
     "sluice_tool_seconds", "Time a tool call took.", ["tool", "outcome"], buckets=_SECONDS, registry=WORK
 )
+WEBHOOK_SECONDS = Histogram(
+    "sluice_webhook_attempt_seconds",
+    "Time an attempt to deliver a webhook took, by what became of the delivery: delivered, pending or failed.",
+    ["outcome"],
+    buckets=_SECONDS,
+    registry=WORK,
+)
+WEBHOOKS_FAILED = Counter(
+    "sluice_webhooks_failed_total", "Webhooks that are not tried any more, by why.", ["reason"], registry=WORK
+)
+WEBHOOK_OLDEST_DUE = Gauge(
+    "sluice_webhook_oldest_due_seconds",
+    "For how long the oldest webhook of the whole service has been due, as this worker saw it last; 0 when none is.",
+    registry=WORK,
+)
+WEBHOOKS_IN_FLIGHT = Gauge("sluice_webhooks_in_flight", "Webhooks that this worker is sending now.", registry=WORK)

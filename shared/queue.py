@@ -100,6 +100,7 @@ class Queue:
                     "limits": caps.as_text(),
                     "idempotency": keys.idempotency(spec.tenant, idempotency_key) if idempotency_key else "",
                     "fingerprint": fingerprint,
+                    "webhook": spec.about_webhook(),
                 },
             )
         )

@@ -18,6 +18,7 @@ from shared import clock, keys
 from shared.job import SUSPECT_CRASHES
 from shared.redis_client import Redis, reachable
 from shared.states import FINISHED, TRANSITIONS
+from shared.usage import USAGE_FIELDS
 
 _FOLDER = Path(__file__).parent / "lua"
 _NAMES = re.compile(r"^-- (USES|KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)
@@ -95,5 +96,6 @@ def _lua_constants() -> dict[str, str]:
         "DAY_MS": str(clock.DAY_MS),
         "SUSPECT_CRASHES": str(SUSPECT_CRASHES),
         "NEXT": "{" + ", ".join(rows) + "}",
+        "USAGE_FIELDS": "{" + ", ".join(f"'{name}'" for name in USAGE_FIELDS) + "}",
         "FINISHED": "{" + ", ".join(f"{status} = true" for status in sorted(FINISHED)) + "}",
     }

@@ -218,12 +218,15 @@ class Tenant(_Section):
 
 
 class WebhookSettings(_Section):
-    """Where results may be sent."""
+    """Where events of jobs may be sent. Api and workers need the same."""
 
     allow_http: bool = False
-    """Receivers without TLS. No effect yet."""
+    """Receivers without TLS: whoever is on the way can read what they are sent."""
     allow_private_networks: bool = False
-    """Receivers at private and loopback addresses. No effect yet."""
+    """Receivers at private, loopback, link-local and other addresses that are not on the public internet. Whoever may
+    submit jobs can then make a worker call addresses inside your network."""
+    keep_answers: bool = False
+    """Keep the first 4 KB of what receivers answer, to be seen in the delivery log."""
 
 
 class SessionSettings(_Section):

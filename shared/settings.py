@@ -148,7 +148,7 @@ def without_effect(settings: Settings) -> list[str]:
         for key, one in tenant.keys.items():
             expired = one.expires_at is not None and one.expires_at <= clock.wall_clock(UTC)
             idle += [f"tenants.{name}.keys.{key} (it has expired)"] if expired else []
-    return idle + [f"webhooks.{field}" for field in sorted(settings.webhooks.model_fields_set)]
+    return idle
 
 
 def _resolved(settings: Settings) -> tuple[Settings, list[str]]:

@@ -9,7 +9,8 @@ from typing import Any
 from shared import keys
 from shared.states import FINISHED
 
-_STAY = {keys.AGENTS, keys.WAKE, keys.LISTED}
+_STAY = {keys.AGENTS, keys.WAKE, keys.LISTED, keys.OUTBOX_WAKE}
+_STAY_UNTIL_DELETED = (keys.ENDPOINT, keys.TENANT_ENDPOINTS)
 _PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING}
 _PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS, keys.WAITS}
 
@@ -23,7 +24,10 @@ async def leaked_keys(redis: Any) -> list[str]:
     tenants |= {queue.removeprefix(keys.ARQ_TENANT_QUEUE) for queue in queues if queue != keys.ARQ_QUEUE}
     leaks = []
     for key in everything:
-        if key in _STAY or key in queues or await redis.ttl(key) != -1:
+        if key in _STAY or key in queues or key.startswith(_STAY_UNTIL_DELETED) or await redis.ttl(key) != -1:
+            continue
+        if key == keys.OUTBOX or key.startswith((keys.OUTBOX_HOST, keys.DELIVERY)):
+            leaks += await _not_to_be_sent(redis, key)
             continue
         leaks += await _leaks(redis, key, unfinished, tenants)
     return sorted([*leaks, *await _wrong_counts(redis, unfinished), *await _orphans(redis)])
@@ -45,6 +49,19 @@ async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) 
     if key.startswith("sluice:idempotency:"):
         return [] if await redis.hget(key, "job_id") in unfinished else [key]
     return [] if any(job_id in key for job_id in unfinished) else [key]
+
+
+async def _not_to_be_sent(redis: Any, key: str) -> list[str]:
+    """Parts of the outbox that belong to no delivery that is still to be made."""
+    if key == keys.OUTBOX:
+        hosts = await redis.zrange(key, 0, -1)
+        return [f"{key}: {host}" for host in hosts if not await redis.exists(keys.OUTBOX_HOST + host)]
+    if key.startswith(keys.OUTBOX_HOST):
+        ids = await redis.zrange(key, 0, -1)
+        return [f"{key}: {one}" for one in ids if await redis.hget(keys.delivery(one), "state") != "pending"]
+    delivery_id = key.removeprefix(keys.DELIVERY).removesuffix(keys.ATTEMPTS)
+    host = await redis.hget(keys.delivery(delivery_id), "host")
+    return [] if host and await redis.zscore(keys.OUTBOX_HOST + host, delivery_id) is not None else [key]
 
 
 async def _orphans(redis: Any) -> list[str]:

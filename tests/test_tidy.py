@@ -51,6 +51,10 @@ LAYERS = (
             "turn",
             "stored",
             "mistakes",
+            "webhook",
+            "receiver",
+            "delivery",
+            "endpoint",
         },
     ),
     (
@@ -80,6 +84,7 @@ OWNERS = {
     "anthropic": {"worker/provider_anthropic.py"},
     "arq": {"shared/queue.py", "worker/arq_worker.py"},
     "hiredis": {"shared/line.py"},
+    "httpcore2": {"worker/webhooks/guard.py", "worker/webhooks/sender.py"},
     "genai_prices": {"worker/pricing.py"},
     "redis": {"shared/redis_client.py", "shared/scripts.py", "shared/sentinel.py", "shared/line.py"},
     "tenacity": {"worker/model_call.py"},

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Iterator, Mapping
 
 import uvloop
 
-from shared import log
+from shared import clock, log
 from shared.catalogue import ANNOUNCE_SECONDS
 from shared.errors import SettingsError
 from shared.gate import KEEP_SECONDS
@@ -71,9 +71,11 @@ async def run(settings: Settings, agents: Mapping[str, Agent]) -> int:
     logger.info("draining", jobs=len(parts.executor.running), at_most_seconds=settings.worker.drain_seconds)
     working.cancel()
     parts.keeper.drain()
+    by = clock.monotonic() + settings.worker.drain_seconds
     await parts.worker.drain(settings.worker.drain_seconds, hurry)  # its leases are still kept
     for loop in loops:
         loop.cancel()
+    await parts.courier.drain(by - clock.monotonic(), hurry)
     http.should_exit = True
     ended = await asyncio.gather(working, serving, *loops, return_exceptions=True)
     for error in ended:
@@ -94,5 +96,6 @@ async def _work(parts: Parts) -> None:
 def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
     yield every(KEEP_SECONDS, "gate", parts.gate.keep)
     yield listen(parts.redis, parts.gate.channel, on_message=parts.gate.hear, on_connect=lambda: None)
+    yield from parts.courier.loops()
     yield every(SWEEP_SECONDS, "janitor", parts.janitor.sweep)
     yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))

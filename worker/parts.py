@@ -6,9 +6,12 @@ from shared import ids, sections
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.checkpoints import Checkpoints
+from shared.endpoints import Endpoints
 from shared.gate import Gate
+from shared.outbox import Outbox
 from shared.pool import pool_of
 from shared.queue import Queue
+from shared.receiver import UrlPolicy
 from shared.redis_client import close, connect
 from shared.retention import Janitor
 from shared.settings import Settings
@@ -23,6 +26,8 @@ from worker.model_call import ModelCaller, TargetClient
 from worker.provider_anthropic import AnthropicProvider
 from worker.readiness import ReadinessProbe
 from worker.waker import Waker
+from worker.webhooks.courier import Courier
+from worker.webhooks.sender import Sender
 
 
 class Parts:
@@ -70,6 +75,7 @@ class Parts:
             on_strangers=Adoption(queue, self.catalogue).take_in,
             on_anew=self.keeper.look_through_soon,
         )
+        self.courier = self._courier(settings.webhooks, retention_ms)
         self.janitor = Janitor(self.redis)
         self.entries = [agent.entry() for agent in agents.values()]
         self.probe = ReadinessProbe(self.redis, self._targets.values())
@@ -77,6 +83,15 @@ class Parts:
     def _chain(self, name: str, chain: sections.Chain) -> Chain:
         targets = tuple(self._targets[one] for one in chain.targets)
         return Chain(name, targets, chain.drill_percent, chain.fallback_after_seconds)
+
+    def _courier(self, settings: sections.WebhookSettings, retention_ms: int) -> Courier:
+        return Courier(
+            Outbox(self.redis, retention_ms=retention_ms),
+            Endpoints(self.redis),
+            Sender(allow_private_networks=settings.allow_private_networks),
+            UrlPolicy(settings.allow_http, settings.allow_private_networks),
+            keep_answers=settings.keep_answers,
+        )
 
     async def close(self) -> None:
         for target in self._targets.values():

@@ -1,7 +1,7 @@
 -- job_checkpoint: appends one record to a job's journal and adds what it cost to the job and to its tenant's day, if
 -- the job is still this worker's.
 -- Safe to repeat after a lost answer: a record that is there already is not appended again.
--- USES job_common job_states job_allowance
+-- USES job_common job_outbox job_states job_allowance
 -- KEYS
 -- ARGV id owner index record counters served served_as said
 --   index      how many records the worker believes are there

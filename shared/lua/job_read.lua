@@ -1,6 +1,6 @@
 -- job_read: a tenant's job, and where it stands in the queue while it waits. Another tenant's costs and answers exactly
 -- what one there is not does, so that nobody learns which ids exist.
--- USES job_common job_states job_waking job_fairness job_pace
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace
 -- KEYS
 -- ARGV id tenant
 -- RETURNS {record, ahead or -1, the tenant's running, its max running or 0, pace…}   record = flat HGETALL, empty for

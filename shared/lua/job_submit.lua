@@ -2,12 +2,13 @@
 -- Safe to repeat with the same id after a lost answer.
 -- USES job_common job_waking job_fairness job_pace job_allowance
 -- KEYS
--- ARGV id tenant spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms limits idempotency fingerprint
+-- ARGV id tenant spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms limits idempotency fingerprint webhook
 --   run_at_ms, delay_ms    when it may start at the earliest: at a time, or so long from now; 0 for neither
 --   ttl_ms, deadline_ms    how long from now, or until when, it may wait for its first start; 0 for ever
 --   limits                 {max depth, max wait in seconds or 0, the tenant's max waiting or 0, its max running or 0,
 --                          its weight, its submits a minute or 0, nano-dollars a day or 0}, with spaces between
 --   idempotency            the key's Redis key, or '' for none; a refusal does not use it up
+--   webhook                JSON of what job_outbox needs to know, or '' for none
 -- RETURNS {'accepted', id, status, ahead, next attempt (ms) or 0, expires (ms) or 0, submits left or -1, pace…}
 --                                                    pace: see job_pace
 --      or {'replayed', id}                           this key has made this job already, with the same body
@@ -62,6 +63,7 @@ if idempotency ~= '' then
   redis.call('HSET', idempotency, 'job_id', id, 'fingerprint', fingerprint)
   redis.call('HSET', job, 'idempotency', idempotency)
 end
+if webhook ~= '' then redis.call('HSET', job, 'webhook', webhook) end
 if expires > 0 then
   call_the_watch(expires)
   redis.call('HSET', job, 'expires_ms', expires)

@@ -27,9 +27,31 @@ async def a_job(http: httpx2.AsyncClient) -> str:
     return str(job_of(await http.post("/v1/jobs", json=body, headers=bearer(ACME)), 202)["id"])
 
 
-MADE: dict[str, Callable[[httpx2.AsyncClient], Awaitable[str]]] = {"job_id": a_job}
+async def an_endpoint(http: httpx2.AsyncClient) -> str:
+    body = {"url": "https://hooks.acme.example/", "description": SECRET}
+    answer = await http.post("/v1/webhook_endpoints", json=body, headers=bearer(ACME))
+    assert answer.status_code == 201
+    return str(answer.json()["id"])
+
+
+async def a_delivery(http: httpx2.AsyncClient) -> str:
+    endpoint_id = await an_endpoint(http)
+    answer = await http.post(f"/v1/webhook_endpoints/{endpoint_id}/test", headers=bearer(ACME))
+    assert answer.status_code == 202
+    return str(answer.json()["id"])
+
+
+MADE: dict[str, Callable[[httpx2.AsyncClient], Awaitable[str]]] = {
+    "job_id": a_job,
+    "endpoint_id": an_endpoint,
+    "delivery_id": a_delivery,
+}
 """How acme gets a thing whose id is a parameter of that name; a new kind of thing needs its line here."""
-NEVER_MADE = {"job_id": ids.new_job_id()}
+NEVER_MADE = {
+    "job_id": ids.new_job_id(),
+    "endpoint_id": ids.new_endpoint_id(),
+    "delivery_id": ids.new_test_delivery_id(),
+}
 
 
 @pytest.fixture(scope="module")

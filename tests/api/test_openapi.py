@@ -22,6 +22,15 @@ CONTRACT = {
     "get /v1/queue": {"200", "401", "403", "503"},
     "get /v1/workers": {"200", "401", "403", "503"},
     "get /v1/limits": {"200", "401", "403", "503"},
+    "post /v1/webhook_endpoints": {"201", "400", "401", "403", "408", "413", "415", "422", "503"},
+    "get /v1/webhook_endpoints": {"200", "401", "403", "503"},
+    "get /v1/webhook_endpoints/{endpoint_id}": {"200", "401", "403", "404", "503"},
+    "delete /v1/webhook_endpoints/{endpoint_id}": {"204", "401", "403", "404", "503"},
+    "post /v1/webhook_endpoints/{endpoint_id}/rotate": {"200", "401", "403", "404", "503"},
+    "post /v1/webhook_endpoints/{endpoint_id}/test": {"202", "401", "403", "404", "422", "503"},
+    "get /v1/webhook_deliveries": {"200", "400", "401", "403", "422", "503"},
+    "get /v1/webhook_deliveries/{delivery_id}": {"200", "401", "403", "404", "503"},
+    "post /v1/webhook_deliveries/{delivery_id}/replay": {"202", "401", "403", "404", "503"},
     "get /healthz": {"200"},
     "get /readyz": {"200", "503"},
     "get /metrics": {"200"},
@@ -69,7 +78,7 @@ async def test_the_body_of_a_submit_is_told_field_by_field(document: dict[str, A
     body = document["paths"]["/v1/jobs"]["post"]["requestBody"]
     assert body["required"]
     schema = resolve(document, body["content"]["application/json"]["schema"])
-    what = {"agent", "input", "priority", "session_id", "budget", "metadata"}
+    what = {"agent", "input", "priority", "session_id", "budget", "metadata", "webhook"}
     when = {"run_at", "delay_seconds", "ttl_seconds", "deadline_at"}
     assert set(schema["properties"]) == what | when
     assert schema["required"] == ["agent", "input"]

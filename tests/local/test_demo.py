@@ -3,15 +3,18 @@
 import os
 import signal
 
+import httpx2
 from rich.console import Console
 
 from local.environment import EXAMPLES
 from local.live import JOB_COST, LONGEST_ANSWER, most
 from local.prompts import PROMPTS
 from local.provider_process import ProviderProcess
-from local.report import report
+from local.receiver import Receiver
+from local.report import report, report_webhooks
 from local.tally import tally, why_not
 from shared.sections import Chain, Target
+from shared.webhook import new_secret
 from tests.local.processes import assert_gone, begin, child, children, read_until, run
 from worker.agents import registry
 
@@ -21,6 +24,7 @@ def test_every_agent_succeeds():
     assert done.returncode == 0, done.stdout + done.stderr
     assert "6 of 6 jobs succeeded" in done.stdout
     assert "Nothing was spent" in done.stdout
+    assert "6 webhooks came and verified" in done.stdout
     for agent in PROMPTS:
         assert f"\n{agent}" in done.stdout
 
@@ -31,6 +35,15 @@ def test_jobs_that_fail_are_named_with_the_reason():
     assert "3 of the jobs did not succeed" in done.stdout
     assert done.stdout.count("not_found_error: model: no-such-model") == 3
     assert "0 of 3 jobs succeeded" in done.stdout
+
+
+def test_what_is_not_signed_as_it_should_be_is_not_counted():
+    with Receiver(secret=new_secret()) as receiver:
+        headers = {"webhook-id": "msg_1", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}
+        answer = httpx2.post(receiver.url, content=b"{}", headers=headers, trust_env=False)
+    assert (answer.status_code, receiver.events, receiver.refused) == (400, {}, 1)
+    with open(os.devnull, "w") as nowhere:
+        assert report_webhooks([], receiver, Console(file=nowhere)) == 1
 
 
 def test_ctrl_c_ends_all_of_it_without_a_traceback():

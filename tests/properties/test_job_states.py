@@ -20,6 +20,7 @@ from shared.redis_client import connect
 from shared.states import FINISHED, TRANSITIONS, Event, Status
 from shared.submission import Accepted, Caps, FullBecause, QueueFull
 from shared.turn import ResultRecord
+from shared.webhook import JOB_URLS, EventType, Webhook
 from tests.key_leaks import leaked_keys
 from tests.properties.queue_model import Entry, Model
 from tests.shared.queueing import fall_silent, fleet, sweep
@@ -29,6 +30,7 @@ WEIGHTS = {"default": 1.0, "acme": 2.0, "globex": 0.5}
 MAX_RUNNING = {"acme": 3, "globex": 1}
 MAX_DEPTH, MAX_WAITING = 12, 7
 DELAY_MS = 500_000
+RECEIVER = Webhook(JOB_URLS, "a.example", "https://a.example/", tuple(str(one) for one in EventType))
 ENDS = [Event.SUCCEED, Event.STOP_SHORT, Event.FAIL]
 
 owners = st.sampled_from(OWNERS)
@@ -66,7 +68,7 @@ class JobStates(RuleBasedStateMachine):
     def submit(self, tenant: str, priority: Priority, ttl: bool, delayed: bool) -> None:
         job_id = ids.new_job_id()
         schedule = Schedule(ttl_ms=600_000 if ttl else None, delay_ms=DELAY_MS if delayed else None)
-        spec = JobSpec(tenant, "assistant", "hello", "default", priority=priority, schedule=schedule)
+        spec = JobSpec(tenant, "assistant", "hello", "default", priority=priority, schedule=schedule, webhook=RECEIVER)
         caps = Caps(MAX_DEPTH, 0, MAX_WAITING, MAX_RUNNING.get(tenant, 0), WEIGHTS[tenant])
         answer = self.run(self.queue.submit(job_id, spec, caps=caps))
         if self.model.waiting() >= MAX_DEPTH:
@@ -253,6 +255,14 @@ class JobStates(RuleBasedStateMachine):
         """A job that may run has left a token, or a claim has seen it and passed one on."""
         if self.model.ready():
             assert self.run(self.redis.llen(keys.WAKE)) == 1
+
+    @invariant()
+    def every_start_and_every_end_is_to_be_told_once(self) -> None:
+        filed = self.run(self.redis.zrange(keys.OUTBOX_HOST + RECEIVER.host, 0, -1))
+        told = sorted(self.run(self.redis.hmget(keys.delivery(one), "job_id", "type")) for one in filed)
+        jobs = self.model.jobs.values()
+        ends = [[job.id, f"job.{job.status}"] for job in jobs if job.status in FINISHED]
+        assert told == sorted(ends + [[job.id, EventType.STARTED] for job in jobs if job.started])
 
     @invariant()
     def nothing_leaks(self) -> None:

@@ -38,7 +38,7 @@ DEFAULTS = {
     },
     "chains": {"default": {"targets": ["default"], "fallback_after_seconds": 5, "drill_percent": 0}},
     "tenants": {},
-    "webhooks": {"allow_http": False, "allow_private_networks": False},
+    "webhooks": {"allow_http": False, "allow_private_networks": False, "keep_answers": False},
     "sessions": {"idle_seconds": 3600},
 }
 DEFAULT_TARGET = {
@@ -316,6 +316,8 @@ WRONG = {
     "tenants.acme.keys": [DIGEST, '{"ci": {"digest": "md5:abc"}}', '{"a key": {"digest": "' + DIGEST + '"}}'],
     "tenants.acme.keys.ci": ['{"digest": "' + DIGEST + '", "expires_at": "2030-01-01T00:00:00"}'],
     "webhooks.allow_http": ["perhaps"],
+    "webhooks.allow_private_networks": ["perhaps"],
+    "webhooks.keep_answers": ["4096"],
     "sessions.idle_seconds": ["0"],
     "redis.url": ["", "localhost:6379", "http://h", "redis://h:port", "redis://h:0", "redis://h:99999", "redis://h/x"],
 }
@@ -500,6 +502,7 @@ TWO_TARGETS = "[targets.a]\n[targets.b]\n[chains.default]\ntargets = ['a', 'b']\
     [
         ("", []),
         (TWO_TARGETS, []),
+        ("[webhooks]\nallow_http = true\nallow_private_networks = true\nkeep_answers = true", []),
         (
             "[chains.default]\ntargets = ['default']\ndrill_percent = 5",
             ["chains.default.drill_percent (there is no second target)"],

@@ -1,0 +1,64 @@
+"""`/v1/webhook_deliveries`: what was sent to whom, what came of it, and once more."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.access import ReaderOf, SubmitterOf
+from api.documents import errors
+from api.parts import Parts, PartsOf
+from api.problems import Code, FieldError, Problem
+from api.webhook_presenter import delivery_resource
+from api.webhook_schemas import DeliveryList, DeliveryResource
+from shared.deliveries import Logged
+
+router = APIRouter(prefix="/v1/webhook_deliveries", tags=["webhooks"])
+
+
+@router.get("", responses=errors(400, 401, 403, 422, 503), summary="List deliveries")
+async def list_deliveries(
+    parts: PartsOf,
+    tenant: ReaderOf,
+    job_id: Annotated[str | None, Query(max_length=64, description="Only those of this job")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    after: Annotated[str | None, Query(max_length=128, description="The last_id of the page before")] = None,
+) -> DeliveryList:
+    """Those of the newest jobs first. They are kept as long as their jobs, and for a day at least after their end."""
+    if after is not None and not after.startswith("msg_"):
+        pointer = FieldError(pointer="?after", detail="is not the id of a delivery")
+        raise Problem(Code.BAD_CURSOR, "after takes the id of a delivery, such as last_id.", errors=[pointer])
+    page, has_more = await parts.deliveries.page(tenant, job_id=job_id, limit=limit, after=after)
+    ids = [logged.delivery.id for logged in page]
+    return DeliveryList(
+        object="list",
+        data=[delivery_resource(logged) for logged in page],
+        has_more=has_more,
+        first_id=ids[0] if ids else None,
+        last_id=ids[-1] if ids else None,
+    )
+
+
+@router.get("/{delivery_id}", responses=errors(401, 403, 404, 503), summary="Read a delivery")
+async def read(delivery_id: str, parts: PartsOf, tenant: ReaderOf) -> DeliveryResource:
+    return delivery_resource(await _find(parts, delivery_id, tenant))
+
+
+@router.post(
+    "/{delivery_id}/replay", status_code=202, responses=errors(401, 403, 404, 503), summary="Send a delivery again"
+)
+async def replay(delivery_id: str, parts: PartsOf, tenant: SubmitterOf) -> DeliveryResource:
+    """Under the same `webhook-id`, now, with all attempts before it. One that is just being sent is left alone."""
+    if not await parts.deliveries.replay(tenant, delivery_id):
+        raise _unknown()
+    return delivery_resource(await _find(parts, delivery_id, tenant))
+
+
+async def _find(parts: Parts, delivery_id: str, tenant: str) -> Logged:
+    logged = await parts.deliveries.find(tenant, delivery_id)
+    if logged is None:
+        raise _unknown()
+    return logged
+
+
+def _unknown() -> Problem:
+    return Problem(Code.NOT_FOUND, "There is no such delivery; it may have been removed after its retention.")
