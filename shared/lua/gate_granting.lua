@@ -10,6 +10,7 @@ local HORIZON_MS = 30
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local BURY_EVERY_MS = 1000
 local NOBODY_SPOKE_MS = 3000 -- Redis was away: then the silence is nobody's
+local MOST_LOOKED_THROUGH = 2000  -- calls in line: some milliseconds
 local MOST_AT_ONCE = 64
 local LOOK_AGAIN_MS = 500
 local LEADS_MS = 1500
@@ -37,6 +38,12 @@ function grants.drop(id, call)
   meter.give_back(call, {requests = 1, input = call.input, output = call.output})
 end
 
+-- A call in line that nobody waits for any more.
+function grants.give_up(id, call)
+  line.leave(id, call)
+  line.recharge(call, 0)
+end
+
 function grants.bury_the_dead()
   if now - get('buried_at', 0) < BURY_EVERY_MS or now - get('spoke_again_at', 0) < SILENT_MS then return end
   saved.buried_at = now
@@ -44,19 +51,27 @@ function grants.bury_the_dead()
   if #found == 0 then return end
   redis.call('ZREMRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
   for _, name in ipairs(found) do dead[name] = true end
-  local all = redis.call('HGETALL', calls)
-  for i = 1, #all, 2 do
-    local call = cmsgpack.unpack(all[i + 1])
-    if dead[call.worker] then grants.drop(all[i], call) end
+  local kinds = {calls}
+  if get('waiting_1', 0) + get('waiting_2', 0) + get('waiting_3', 0) <= MOST_LOOKED_THROUGH then kinds[2] = waiting end
+  for _, kind in ipairs(kinds) do
+    local all = redis.call('HGETALL', kind)
+    for i = 1, #all, 2 do
+      local call = cmsgpack.unpack(all[i + 1])
+      if dead[call.worker] and kind == calls then
+        grants.drop(all[i], call)
+      elseif dead[call.worker] then
+        grants.give_up(all[i], call)
+      end
+    end
   end
 end
 
--- Whose turn it is, of those whose workers live: what the dead left in line goes when its turn comes.
+-- Whose turn it is, of those whose workers live: what the dead left in a line too long to be looked through goes when
+-- its turn comes.
 function grants.next_in_line()
   local id, call = line.head()
   while id and not redis.call('ZSCORE', holders, call.worker) do
-    line.leave(id, call)
-    line.recharge(call, 0)
+    grants.give_up(id, call)
     id, call = line.head()
   end
   return id, call

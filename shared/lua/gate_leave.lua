@@ -80,10 +80,6 @@ word.limits(ended.limit)
 local flies = redis.call('HGET', calls, id)
 local waits = not flies and not line.nobody_waits() and redis.call('HGET', waiting, id)
 if flies then ends(cmsgpack.unpack(flies)) end
-if waits then
-  waits = cmsgpack.unpack(waits)
-  line.leave(id, waits)
-  line.recharge(waits, 0)
-end
+if waits then grants.give_up(id, cmsgpack.unpack(waits)) end
 local next_ms, leads = grants.conclude(worker)
 return {next_ms, leads, get('recoveries', 0)}

@@ -176,3 +176,15 @@ async def test_a_line_whose_books_were_lost_is_served(gates: Gates) -> None:
 
     assert await gates.waiting(where) == set()
     assert (await gates.look(where))["waiting"] == {"high": 0, "standard": 0, "low": 0}
+
+
+async def test_what_the_dead_left_in_line_is_in_nobodys_way(gates: Gates) -> None:
+    where = pool(requests=60)
+    await gates.fill(where)
+    for _ in range(80):
+        await gates.enter(where, call("a"), worker="dead")
+    await gates.later(13, where)
+
+    assert await gates.waiting(where) == set()
+    again = await gates.enter(where, call("a"))
+    assert again.granted or again.wait < 5, "and their tenant has not paid for what was never served"
