@@ -20,8 +20,11 @@ class Checkpoints:
             lines: list[str] = await self._redis.lrange(keys.turns(job_id), 0, -1)
         return [from_json(line) for line in lines]
 
-    async def append(self, owner: str, job_id: str, index: int, record: Record) -> None:
-        """Writes record number `index`, and what it cost with it. Raises LeaseLost; safe to repeat."""
+    async def append(self, owner: str, job_id: str, index: int, record: Record, told: str = "[]") -> None:
+        """Writes record number `index`, what it cost, and the events that tell of it (JSON, see `job_telling.lua`).
+
+        Raises LeaseLost; safe to repeat.
+        """
         answer = await script("job_checkpoint")(
             self._redis,
             {},
@@ -34,6 +37,7 @@ class Checkpoints:
                 "served": record.model if isinstance(record, ModelRecord) else "",
                 "served_as": record.served_as if isinstance(record, ModelRecord) else "",
                 "said": record.text if isinstance(record, ModelRecord) else "",
+                "told": told,
             },
         )
         if answer == "lost":

@@ -98,9 +98,11 @@ CHANGES = "sluice:changes"
 """channel, `id revision status` of every change of any job."""
 GRANTS = "sluice:gate:grants:"
 """channel prefix, worker -> `CALL_ID MS POOL`: this call of the worker may start in so many ms."""
+NEWS = "sluice:news:"
+"""channel per api process, `ID` of a job that is followed there and has new events."""
 CONTROL = "sluice:control:"
-"""channel per worker: `cancel ID` for a job of its own, `due MS` when it has the watch. That somebody listens there
-means that its process lives."""
+"""channel per worker: `cancel ID` for a job of its own, `follow ID API` when an api process follows the job's events,
+`due MS` when it has the watch. That somebody listens there means that its process lives."""
 
 TENANT_JOBS = "sluice:jobs:"
 LISTED = "sluice:listed"
@@ -108,6 +110,9 @@ LISTED = "sluice:listed"
 JOB = "sluice:job:"
 TURNS = ":turns"
 NOTES = ":notes"
+EVENTS = ":events"
+PACKED = ":packed"
+"""A job's events get this suffix while they are copied into less memory, within one script."""
 
 
 def job(job_id: str) -> str:
@@ -118,6 +123,12 @@ def job(job_id: str) -> str:
 def turns(job_id: str) -> str:
     """list of JSON records, append only (see `shared.turn`); lives as long as the job."""
     return JOB + job_id + TURNS
+
+
+def events(job_id: str) -> str:
+    """stream, id `N-0` -> type, at (ms), data (JSON): event number N of the job (see `shared.events`); the oldest are
+    dropped above MOST_EVENTS; lives as long as the job."""
+    return JOB + job_id + EVENTS
 
 
 def queue(tenant: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from shared import clock, keys
+from shared.events import MOST_EVENTS
 from shared.job import SUSPECT_CRASHES
 from shared.redis_client import Redis, reachable
 from shared.states import FINISHED, TRANSITIONS
@@ -94,6 +95,7 @@ def _lua_constants() -> dict[str, str]:
     ]
     return names | {
         "DAY_MS": str(clock.DAY_MS),
+        "MOST_EVENTS": str(MOST_EVENTS),
         "SUSPECT_CRASHES": str(SUSPECT_CRASHES),
         "NEXT": "{" + ", ".join(rows) + "}",
         "USAGE_FIELDS": "{" + ", ".join(f"'{name}'" for name in USAGE_FIELDS) + "}",

@@ -55,6 +55,7 @@ LAYERS = (
             "receiver",
             "delivery",
             "endpoint",
+            "events",
         },
     ),
     (

@@ -38,6 +38,10 @@ local function retire(job, retention_ms)
   redis.call('PEXPIRE', job.key, retention_ms)
   redis.call('PEXPIRE', job.key .. TURNS, retention_ms)
   redis.call('PEXPIRE', job.key .. NOTES, retention_ms)
+  -- Redis gives a stream that grows 4 KB in advance; a copy has only what it needs.
+  redis.call('COPY', job.key .. EVENTS, job.key .. EVENTS .. PACKED)
+  redis.call('RENAME', job.key .. EVENTS .. PACKED, job.key .. EVENTS)
+  redis.call('PEXPIRE', job.key .. EVENTS, retention_ms)
   local a_day_at_least = math.max(retention_ms, DAY_MS)
   if job.idempotency then redis.call('PEXPIRE', job.idempotency, a_day_at_least) end
   rank(job.tenant)

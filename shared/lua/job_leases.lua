@@ -27,7 +27,7 @@ local function lapse(job, owner, retention_ms)
   local line = string.format('%.0f ', now) .. owner
   redis.call('HSET', job.key, 'deaths', story and story .. '\n' .. line or line)
   redis.call('HINCRBY', job.key, 'crashes', 1)
-  transition(job, 'lapse')
+  transition(job, 'lapse', '"worker_lost":true')
   if FINISHED[job.status] then return retire(job, retention_ms) end
   unlease(job)
   put_back(job)

@@ -13,7 +13,8 @@
 if redis.call('HGET', LEASES, id) ~= owner then return 'lost' end
 local job = read(id)
 if tonumber(claim) > 0 and tonumber(claim) ~= tonumber(job.claims) then return 'lost' end
-if not transition(job, 'release') then return redis.error_reply('a job cannot be released now') end
+local because = job.status == 'running' and '"wait_reason":"' .. wait_reason .. '"' or nil
+if not transition(job, 'release', because) then return redis.error_reply('a job cannot be released now') end
 if FINISHED[job.status] then
   retire(job, retention_ms)
   return job.status

@@ -2,13 +2,13 @@
 -- FINISHED.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines read, announce, become, transition
+-- RETURNS nothing: it defines read, announce, tell, become, transition
 
 local GROUP = {queued = 'queued', running = 'running', cancelling = 'running', requires_action = 'requires_action'}
 
 -- What the scripts look at of a job's record, false for what is not there; nil for a job there is not.
 local FIELDS = {'status', 'tenant', 'place', 'started_ms', 'claimed_ms', 'busy_ms', 'crashes', 'wait_reason',
-                'expires_ms', 'said', 'idempotency', 'finished_by', 'claims', 'created_ms', 'webhook'}
+                'expires_ms', 'said', 'idempotency', 'finished_by', 'claims', 'created_ms', 'webhook', 'events'}
 local function read(id)
   local values = redis.pcall('HMGET', JOB .. id, unpack(FIELDS))
   if values.err or not values[1] then return nil end  -- a stock client may give an id that names another key
@@ -25,22 +25,32 @@ local function announce(job)
   return revision
 end
 
--- The one place where a status changes, so the counts cannot drift from the jobs, and no end goes without its webhook.
-local function become(job, status)
+-- Keeps an event with the next number; whoever calls this writes job.events down. Number 1 is made up by who reads: that
+-- the job was queued, its record says, and a stream would cost each job that waits 4 KB.
+local function tell(job, type, at, data)
+  job.events = (job.events or 1) + 1
+  redis.call('XADD', job.key .. EVENTS, 'MAXLEN', '~', MOST_EVENTS, job.events .. '-0', 'type', type, 'at', at, 'data', data)
+end
+
+-- The one place where a status changes, so neither the counts nor the events can drift from the jobs, and no end goes
+-- without its webhook. `because` is what else the event says: the members of a JSON object, or nothing.
+local function become(job, status, because)
   local before, after = GROUP[job.status], GROUP[status]
-  redis.call('HSET', job.key, 'status', status)
   job.status = status
+  local revision = announce(job)
+  local said = '{"status":"' .. status .. '","revision":' .. revision .. (because and ',' .. because or '') .. '}'
+  tell(job, 'job.' .. status, now, said)
+  redis.call('HSET', job.key, 'status', status, 'events', job.events)
   if before ~= after then
     count(job.tenant, before, -1)
     if after then count(job.tenant, after, 1) end
   end
-  local revision = announce(job)
   if job.webhook then post(job, revision) end
 end
 
 -- Moves a job by the table. Returns whether the table allows it.
-local function transition(job, event)
+local function transition(job, event, because)
   local to = NEXT[job.status] and NEXT[job.status][event]
-  if to and to ~= job.status then become(job, to) end
+  if to and to ~= job.status then become(job, to, because) end
   return to ~= nil
 end

@@ -2,6 +2,7 @@
 small model of the queue."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from local.redis_server import RedisServer
 from shared import ids, keys
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
+from shared.event_log import EventLog
 from shared.inspector import Inspector
 from shared.job import JobSpec, Priority, Schedule, WaitReason
 from shared.queue import Conclusion, Queue
@@ -92,7 +94,7 @@ class JobStates(RuleBasedStateMachine):
         assert not complaints
         assert taken[-1] == taken[0]
         if taken[0]:
-            self.model.silent.setdefault(owner, False)
+            self.model.silent[owner] = False  # that it took jobs is a sign of life
 
     def take(self, owner: str, wanted: int) -> list[str]:
         claim = self.run(self.queue.claim(owner, ticket=self.ticket, wanted=wanted, suspects=100))
@@ -224,6 +226,17 @@ class JobStates(RuleBasedStateMachine):
             assert revision >= revision_before
             assert now == before or revision > revision_before, "every change has a revision of its own"
             self.seen[job.id] = (Status(now), revision)
+
+    @invariant()
+    def every_change_is_told_once(self) -> None:
+        for job in self.model.jobs.values():
+            page = self.run(EventLog(self.redis).read(job.id, tenant=job.tenant))
+            assert page is not None
+            assert [event.id for event in page.events] == list(range(1, page.last + 1)), "numbered without gaps"
+            told = [Status(event.data["status"]) for event in page.events]
+            assert told[-1] == job.status, "none is missing"
+            for before, after in pairwise(told):
+                assert after in TRANSITIONS[before].values(), "none is invented"
 
     @invariant()
     def the_store_is_as_the_model(self) -> None:
