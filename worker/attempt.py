@@ -7,6 +7,7 @@ from enum import StrEnum
 from shared import clock, log
 from shared.checkpoints import Checkpoints
 from shared.errors import NoRoomYet
+from shared.event_log import EventLog
 from shared.job import IncompleteReason, Job
 from shared.pool import Asker, Pool
 from shared.redis_client import until_reachable
@@ -16,6 +17,7 @@ from worker import budget
 from worker.agents.agent import Agent
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller, Wanted
+from worker.narrator import Audience, Narrator
 from worker.provider import ModelRequest
 from worker.tool_runner import ToolOutcome, run_tool
 from worker.tools import ToolContext
@@ -45,6 +47,8 @@ class Attempt:
         owner: str,
         checkpoints: Checkpoints,
         caller: ChainCaller,
+        events: EventLog,
+        audience: Audience,
         weight: float,
         notes: Scratchpad,
         draining: asyncio.Event,
@@ -59,6 +63,7 @@ class Attempt:
         self._owner = owner
         self._checkpoints = checkpoints
         self._caller = caller
+        self._narrator = Narrator(events, owner=owner, job_id=job.id, claim=job.claims, audience=audience)
         self._asker = Asker(agent.name, job.spec.tenant, weight, job.spec.priority)
         self._notes = notes
         self._draining = draining
@@ -90,6 +95,10 @@ class Attempt:
         ends = [self._deadline] if self._deadline is not None else []
         ends += [self._started + limit] if limit is not None else []
         return max(0.0, min(ends) - clock.monotonic()) if ends else None
+
+    async def aclose(self) -> None:
+        """It tells nothing any more."""
+        await self._narrator.close()
 
     async def load(self) -> Transcript:
         """The job's conversation so far. At its very first start there is none."""
@@ -125,8 +134,15 @@ class Attempt:
                 max_tokens=allowance,
             ),
         )
+        self._narrator.turn_started(turn)
         try:
-            record = await self._caller.call(self._chain, wanted, on_text=lambda text: None, leaving=self._draining)
+            record = await self._caller.call(
+                self._chain,
+                wanted,
+                on_text=self._narrator.text,
+                leaving=self._draining,
+                on_broken=self._narrator.broke_off,
+            )
         except NoRoomYet:
             if self._draining.is_set():  # the turn has not begun
                 raise Drained from None
@@ -144,9 +160,11 @@ class Attempt:
             notes=self._notes,
             logger=log.get("tool").bind(logger="tool", job=self._job.id, tool=call.name),
         )
+        self._narrator.tool_started(call)
         return await run_tool(self._agent.tools_by_name[call.name], call, context)
 
     async def save(self, record: Record) -> None:
         index = self._saved
-        await until_reachable(lambda: self._checkpoints.append(self._owner, self._job.id, index, record))
+        async with self._narrator.saving(record) as told:
+            await until_reachable(lambda: self._checkpoints.append(self._owner, self._job.id, index, record, told))
         self._saved += 1

@@ -59,7 +59,12 @@ class ChainCaller:
         self._noted: dict[tuple[str, str], float] = {}
 
     async def call(
-        self, chain: Chain, wanted: Wanted, on_text: Callable[[str], None], leaving: asyncio.Event
+        self,
+        chain: Chain,
+        wanted: Wanted,
+        on_text: Callable[[str], None],
+        leaving: asyncio.Event,
+        on_broken: Callable[[], None] = lambda: None,
     ) -> ModelRecord:
         """The turn's answer. Raises as `ModelCaller.call` does."""
         errors: dict[str, NoRoomYet | RequestTooLarge | ProviderError] = {}
@@ -75,6 +80,7 @@ class ChainCaller:
                     on_text,
                     leaving,
                     or_else_after=None if target is order[-1] else chain.fallback_after_seconds,
+                    on_broken=on_broken,
                 )
             except (NoRoomYet, RequestTooLarge, ProviderError) as error:
                 if isinstance(error, NoRoomYet) and leaving.is_set():

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Mapping
+from contextlib import aclosing
 
 from structlog.contextvars import bound_contextvars
 
@@ -10,6 +11,7 @@ from shared import backoff, clock, log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge
+from shared.event_log import EventLog
 from shared.gate_inspector import GateInspector
 from shared.job import IncompleteReason, Job, JobError, WaitReason
 from shared.queue import Conclusion, Queue
@@ -22,6 +24,7 @@ from worker.agents.agent import Agent, Retry
 from worker.attempt import Attempt, Drained, Interruption
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
+from worker.narrator import Audience
 from worker.provider import ProviderError, ProviderRefused
 from worker.release import Release, within, without_answer, without_room
 
@@ -39,6 +42,7 @@ class Running:
         self.job = job
         self.since = clock.monotonic()
         self.interruption: Interruption | None = None
+        self.audience = Audience()
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -57,6 +61,10 @@ class Running:
             self.interruption = why
             if self._task:
                 self._task.cancel()
+
+    def follow(self, follower: str) -> None:
+        """Somebody follows the job at this api process."""
+        self.audience.welcome(follower)
 
 
 class Executor:
@@ -146,13 +154,13 @@ class Executor:
         agent = self._agents.get(job.spec.agent)
         if agent is None:
             return await self._without_agent(job)
-        attempt = self._attempt(running, agent, now_ms)
-        try:
-            transcript = await attempt.load()
-        except (KeyError, TypeError, ValueError):
-            logger.exception("journal_unreadable", effect="left for a worker of the version that wrote it")
-            return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
-        return await _try(agent, transcript, attempt, GateInspector(self._redis))
+        async with aclosing(self._attempt(running, agent, now_ms)) as attempt:
+            try:
+                transcript = await attempt.load()
+            except (KeyError, TypeError, ValueError):
+                logger.exception("journal_unreadable", effect="left for a worker of the version that wrote it")
+                return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
+            return await _try(agent, transcript, attempt, GateInspector(self._redis))
 
     async def _without_agent(self, job: Job) -> Verdict:
         """In a fleet of two kinds another worker may run this agent, or in a deploy soon; else it cannot be run."""
@@ -177,6 +185,8 @@ class Executor:
             owner=self._owner,
             checkpoints=self._checkpoints,
             caller=self._caller,
+            events=EventLog(self._redis),
+            audience=running.audience,
             weight=self._weights.get(job.spec.tenant, 1),
             notes=notes,
             draining=self.draining,

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from shared import clock, keys, log
@@ -33,6 +34,7 @@ _THOROUGH_SECONDS = 200.0
 """A third of the backstop that every job has (`shared/lua/job_leases.lua`)."""
 _UNKNOWN_SECONDS = 10.0
 _PULSE_SECONDS = 0.5
+_SOON_SECONDS = 0.3
 _STOP_SECONDS = 5.0
 
 
@@ -40,6 +42,7 @@ class Running(Protocol):
     """A job that this worker runs."""
 
     def interrupt(self, why: Interruption) -> None: ...
+    def follow(self, follower: str) -> None: ...
 
 
 class LeaseKeeper:
@@ -196,6 +199,8 @@ class LeaseKeeper:
         match text.split(" "):
             case ["cancel", job_id]:
                 self._in_main_loop(lambda: self._cancel(job_id))
+            case ["follow", job_id, follower]:
+                self._in_main_loop(lambda: self._follow(job_id, follower))
             case ["due", milliseconds]:
                 watch.call(int(milliseconds) / 1000)
 
@@ -214,6 +219,13 @@ class LeaseKeeper:
             running.interrupt(Interruption.CANCEL)
         else:
             self.look_through_soon()
+
+    def _follow(self, job_id: str, follower: str, *, again: bool = True) -> None:
+        """A job whose claim is still under way is there in a moment."""
+        if running := self._running.get(job_id):
+            running.follow(follower)
+        elif again:
+            asyncio.get_running_loop().call_later(_SOON_SECONDS, partial(self._follow, job_id, follower, again=False))
 
     def _in_main_loop(self, action: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # it is closed: the process ends

@@ -75,11 +75,13 @@ class ModelCaller:
         leaving: asyncio.Event | None = None,
         *,
         or_else_after: float | None = None,
+        on_broken: Callable[[], None] = lambda: None,
     ) -> ModelRecord:
         """The turn's answer. Raises ProviderError when the attempts are used up, NoRoomYet when the gate lets it wait
         for too long or `leaving` is set meanwhile, RequestTooLarge at once.
 
         With somebody else to ask `or_else_after` is how long it waits, in seconds; in an outage then not at all.
+        `on_broken` is called when an answer breaks off of which text may have been handed on.
         """
         sooner = math.inf if or_else_after is None else or_else_after
         patience, longest = min(self._patience, sooner), min(_LONGEST_PAUSE_IN_SLOT_SECONDS, sooner)
@@ -97,7 +99,7 @@ class ModelCaller:
                     reservation = await self._pass_gate(target.pool, call, patience, leaving, or_else_after is None)
                     call = replace(call, place=reservation.place)  # a refusal loses no place in line
                     try:
-                        return await self._attempt(target, reservation, request, on_text)
+                        return await self._attempt(target, reservation, request, on_text, on_broken)
                     except ProviderError as error:
                         lost = error
                         raise
@@ -113,6 +115,7 @@ class ModelCaller:
         reservation: Reservation,
         request: ModelRequest,
         on_text: Callable[[str], None],
+        on_broken: Callable[[], None],
     ) -> ModelRecord:
         started = clock.monotonic()
         outcome, spent = "cancelled", Spent()
@@ -124,6 +127,8 @@ class ModelCaller:
         except ProviderError as error:
             error.pool = target.pool.name
             outcome, spent = error.type, _lost(error)
+            if error.began:
+                on_broken()
             raise
         finally:
             metrics.CALL_SECONDS.labels(target.name, outcome).observe(clock.monotonic() - started)

@@ -26,8 +26,13 @@ class Attempt:
     def __init__(self) -> None:
         self.told: list[Interruption] = []
 
+        self.followers: list[str] = []
+
     def interrupt(self, why: Interruption) -> None:
         self.told.append(why)
+
+    def follow(self, follower: str) -> None:
+        self.followers.append(follower)
 
 
 Start = Callable[..., LeaseKeeper]
@@ -182,3 +187,15 @@ async def test_it_ends_when_it_is_told_to(redis: Redis, redis_server: RedisServe
 
     assert not keeper._thread.is_alive()
     assert await redis.exists(keys.WORKERS, keys.ALIVE + OWNER) == 0  # type: ignore[attr-defined]
+
+
+async def test_who_follows_a_job_is_heard_even_while_it_is_being_claimed(redis: Redis, start: Start) -> None:
+    here, soon = Attempt(), Attempt()
+    running = {"job_here": here}
+    start(running)
+    await listening(redis)
+    for job_id in ("job_here", "job_soon", "job_elsewhere"):
+        await redis.publish(keys.CONTROL + OWNER, f"follow {job_id} api-1")  # type: ignore[attr-defined]
+    await until(lambda: here.followers == ["api-1"])
+    running["job_soon"] = soon
+    await until(lambda: soon.followers == ["api-1"])
