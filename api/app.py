@@ -12,7 +12,7 @@ from api.documents import components
 from api.exchange import Exchange, store_unavailable
 from api.parts import Parts
 from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
-from api.routes import agents, health, jobs, limits, queue, webhook_deliveries, webhook_endpoints, workers
+from api.routes import agents, events, health, jobs, limits, queue, webhook_deliveries, webhook_endpoints, workers
 from api.schemas import JobRequest
 from api.webhook_schemas import EndpointRequest
 from shared.errors import StoreUnavailable
@@ -21,6 +21,7 @@ _DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error 
 
 ROUTERS = (
     jobs.router,
+    events.router,
     agents.router,
     queue.router,
     limits.router,

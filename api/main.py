@@ -3,14 +3,14 @@
 import argparse
 import asyncio
 import sys
-from contextlib import suppress
 
 import uvloop
 
 from api import keygen
 from api.app import create_app
+from api.followers import keep_calling
 from api.parts import Parts
-from shared import keys, log
+from shared import log
 from shared.errors import SettingsError
 from shared.http_server import server
 from shared.listener import listen
@@ -54,17 +54,21 @@ async def run(settings: Settings) -> int:
         on_up=lambda url: logger.info("api_up", url=url),
     )
     stop, _ = stop_events()
-    following = asyncio.create_task(listen(redis, keys.CHANGES, parts.followers.changed, parts.followers.look_again))
+    followers = parts.followers
+    loops = [
+        asyncio.create_task(listen(redis, followers.channels, followers.changed, followers.look_again)),
+        asyncio.create_task(keep_calling(followers, parts.events)),
+    ]
     serving = asyncio.create_task(http.run_until_exit())
     await asyncio.wait([asyncio.create_task(stop.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
     parts.draining = True
-    parts.followers.close()
+    followers.close()
     http.should_exit = True
     await serving
-    following.cancel()
-    with suppress(asyncio.CancelledError):
-        await following
+    for loop in loops:
+        loop.cancel()
+    await asyncio.wait(loops)
     await close(redis)
     let_go()
     logger.info("stopped")

@@ -8,12 +8,15 @@ from fastapi import Depends, Request
 from api.admission import Admission
 from api.auth import Authenticator
 from api.directory import AgentDirectory
+from api.event_stream import Streams
 from api.followers import Followers
 from api.receivers import Receivers
+from shared import ids
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.deliveries import Deliveries
 from shared.endpoints import Endpoints
+from shared.event_log import EventLog
 from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
 from shared.overview import Overview
@@ -28,13 +31,15 @@ from shared.settings import Settings
 class Parts:
     settings: Settings
     redis: Redis
-    followers: Followers = field(default_factory=Followers)
+    followers: Followers = field(default_factory=lambda: Followers(ids.new_process_name()))
     draining: bool = False
 
     def __post_init__(self) -> None:
         self.queue = Queue(self.redis, retention_ms=self.settings.queue.retention_seconds * 1000)
         self.inspector = Inspector(self.redis)
         self.overview = Overview(self.redis)
+        self.events = EventLog(self.redis)
+        self.streams = Streams(self.events, self.followers, self.settings.api.max_streams)
         self.directory = AgentDirectory(Catalogue(self.redis))
         self.endpoints = Endpoints(self.redis)
         self.deliveries = Deliveries(self.redis)

@@ -13,7 +13,7 @@ from shared.usage import dollars
 def job_resource(sighting: Sighting) -> dict[str, Any]:
     """The job as `api.schemas.JobResource` describes it."""
     job = sighting.job
-    spec, budget = job.spec, job.spec.budget
+    spec, budget, here = job.spec, job.spec.budget, f"/v1/jobs/{job.id}"
     return {
         "id": job.id,
         "object": "job",
@@ -45,7 +45,7 @@ def job_resource(sighting: Sighting) -> dict[str, Any]:
         "attempt": job.attempt,
         "metadata": spec.metadata,
         "revision": job.revision,
-        "links": {"self": f"/v1/jobs/{job.id}", "cancel": f"/v1/jobs/{job.id}/cancel"},
+        "links": {"self": here, "events": f"{here}/events", "cancel": f"{here}/cancel"},
     }
 
 

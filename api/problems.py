@@ -32,6 +32,7 @@ class Code(StrEnum):
     TENANT_BUDGET = "tenant_budget"
     STORE_UNAVAILABLE = "store_unavailable"
     DRAINING = "draining"
+    TOO_MANY_STREAMS = "too_many_streams"
     NO_WORKER_YET = "no_worker_yet"
     INTERNAL_ERROR = "internal_error"
     HTTP_ERROR = "http_error"
@@ -59,6 +60,7 @@ _STATUS = {
     Code.TENANT_BUDGET: 429,
     Code.STORE_UNAVAILABLE: 503,
     Code.DRAINING: 503,
+    Code.TOO_MANY_STREAMS: 503,
     Code.NO_WORKER_YET: 503,
     Code.INTERNAL_ERROR: 500,
 }
@@ -70,6 +72,7 @@ _RETRYABLE = {
     Code.TENANT_BUDGET,
     Code.STORE_UNAVAILABLE,
     Code.DRAINING,
+    Code.TOO_MANY_STREAMS,
     Code.NO_WORKER_YET,
     Code.INTERNAL_ERROR,
 }

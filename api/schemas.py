@@ -230,6 +230,7 @@ class IncompleteResource(BaseModel):
 
 class JobLinks(BaseModel):
     self: str
+    events: str
     cancel: str
 
 

@@ -20,7 +20,12 @@ def new_request_id() -> str:
 
 
 def new_worker_id() -> str:
-    """`host:pid:random`: who holds a lease. A restarted process is a new worker."""
+    """Who holds a lease. A restarted process is a new worker."""
+    return new_process_name()
+
+
+def new_process_name() -> str:
+    """`host:pid:random`."""
     return f"{socket.gethostname()}:{getpid()}:{uuid4().hex[:8]}"
 
 

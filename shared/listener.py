@@ -12,23 +12,27 @@ _PATIENCE_SECONDS = 10.0
 """How long nothing has to be heard before we ask whether anybody is there."""
 
 
-async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], on_connect: Callable[[], None]) -> None:
-    """Calls `on_message` with each text sent to the channel, until cancelled.
+async def listen(
+    redis: Redis, channel: str | tuple[str, ...], on_message: Callable[[str], None], on_connect: Callable[[], None]
+) -> None:
+    """Calls `on_message` with each text sent to the channel, or to one of them, until cancelled.
 
     Redis keeps nothing for a listener that was away: `on_connect` is called after each (re)connection, for
     whoever has to look again. A machine that vanishes says no goodbye, and a listener sends nothing that could fail:
     so silence is asked for a sign of life.
     """
+    channels = (channel,) if isinstance(channel, str) else channel
     failures = 0
     while True:
         try:
-            # It listens for ever; each read has a time-out of its own.
-            async with reachable(None), redis.pubsub(ignore_subscribe_messages=True) as subscription:
+            # It listens for ever; each read has a time-out of its own. Only silence reads as None: a confirmation that
+            # was ignored would, too, and two of them would look like nobody being there.
+            async with reachable(None), redis.pubsub(ignore_subscribe_messages=False) as subscription:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    await subscription.subscribe(channel)
+                    await subscription.subscribe(*channels)
                 on_connect()
                 if failures:
-                    logger.info("listening_again", channel=channel)
+                    logger.info("listening_again", channel=channels[0])
                 failures = 0
                 asked = False
                 while True:
@@ -44,5 +48,5 @@ async def listen(redis: Redis, channel: str, on_message: Callable[[str], None], 
         except Exception as error:
             failures += 1
             if failures == 1:
-                logger.warning("listening_interrupted", channel=channel, reason=str(error))
+                logger.warning("listening_interrupted", channel=channels[0], reason=str(error))
             await asyncio.sleep(backoff.full_jitter(failures, base=0.1, cap=2))

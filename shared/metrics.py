@@ -35,6 +35,7 @@ HTTP_SECONDS = Histogram(
 SUBMITS = Counter(
     "sluice_submits_total", "Jobs submitted, by what became of the submit.", ["agent", "outcome"], registry=INGRESS
 )
+EVENT_STREAMS = Gauge("sluice_event_streams", "Event streams this process has open.", registry=INGRESS)
 QUEUE_WAITING = Gauge(
     "sluice_queue_waiting_jobs", "Jobs that wait for a worker, for the whole service.", registry=INGRESS
 )

@@ -72,6 +72,8 @@ class ApiSettings(_Section):
     """0 is any free port; the log names it."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     """The largest request body; a larger one is refused before it is read."""
+    max_streams: Count = 5000
+    """Event streams that one process has open at once; one more is answered 503."""
 
 
 class RedisSettings(_Section):

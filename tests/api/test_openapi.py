@@ -17,6 +17,7 @@ CONTRACT = {
     "post /v1/jobs": {"200", "202", "400", "401", "403", "408", "410", "413", "415", "422", "429", "503"},
     "get /v1/jobs": {"200", "400", "401", "403", "422", "503"},
     "get /v1/jobs/{job_id}": {"200", "304", "401", "403", "404", "422", "503"},
+    "get /v1/jobs/{job_id}/events": {"200", "204", "400", "401", "403", "404", "422", "503"},
     "post /v1/jobs/{job_id}/cancel": {"200", "202", "401", "403", "404", "503"},
     "get /v1/agents": {"200", "401", "403", "503"},
     "get /v1/queue": {"200", "401", "403", "503"},
@@ -136,3 +137,11 @@ async def test_the_codes_are_listed(document: dict[str, Any]) -> None:
 async def test_the_pages_for_people_are_there(http: httpx2.AsyncClient) -> None:
     answer = await http.get("/docs")
     assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/html")
+
+
+async def test_events_are_told_as_a_list_and_as_a_stream(document: dict[str, Any]) -> None:
+    answer = document["paths"]["/v1/jobs/{job_id}/events"]["get"]["responses"]["200"]
+    assert set(answer["content"]) == {"application/json", "text/event-stream"}
+    assert "event: text.delta" in answer["content"]["text/event-stream"]["example"]
+    event = document["components"]["schemas"]["EventResource"]["properties"]
+    assert {"job.succeeded", "turn.restarted", "text.delta", "action.requested"} <= set(event["type"]["enum"])

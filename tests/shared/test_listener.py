@@ -75,6 +75,24 @@ async def test_another_channel_is_not_heard(client: Redis, ear: Ear) -> None:
     assert ear.heard == ["yes"]
 
 
+async def test_several_channels_are_heard_on_one_connection(client: Redis) -> None:
+    heard: list[str] = []
+    connects: list[None] = []
+    listening = asyncio.create_task(
+        listen(client, (CHANNEL, "sluice:other"), heard.append, lambda: connects.append(None))
+    )
+
+    async def both() -> bool:
+        await client.publish("sluice:other", "one")  # type: ignore[attr-defined]
+        await publish(client, "two")
+        return {"one", "two"} <= set(heard)
+
+    await until(both)
+    listening.cancel()
+    await asyncio.wait([listening])
+    assert len(connects) == 1
+
+
 async def test_it_listens_again_after_the_server_was_restarted(server: RedisServer, client: Redis, ear: Ear) -> None:
     with capture_logs() as logged:
         await asyncio.to_thread(server.stop)

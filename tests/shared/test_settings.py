@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 SECRET = "hunter2-Passw0rd"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 DEFAULTS = {
-    "api": {"host": "127.0.0.1", "port": 8000, "max_body_bytes": 1_048_576},
+    "api": {"host": "127.0.0.1", "port": 8000, "max_body_bytes": 1_048_576, "max_streams": 5000},
     "queue": {
         "max_depth": 10_000,
         "max_wait_seconds": 0,
@@ -295,6 +295,7 @@ def test_what_is_like_nothing_is_refused_without_a_suggestion(configure: Configu
 WRONG = {
     "api.port": ["-1", "65536", "http", "8000.5", ""],
     "api.max_body_bytes": ["0", "1023", "1MB"],
+    "api.max_streams": ["0", "-1", "many"],
     "queue.max_depth": ["0", "-1", "1e999", "nan"],
     "queue.max_wait_seconds": ["-0.1", "nan", "inf", "soon"],
     "queue.lease_seconds": ["0", "0.9", "inf", "nan"],
