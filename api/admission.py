@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -20,10 +20,21 @@ from shared.job import Budget, Job, JobSpec, Priority
 from shared.pace import Pace, Place
 from shared.queue import Queue
 from shared.sections import QueueSettings, Tenant
-from shared.submission import Accepted, Caps, FullBecause, KeyConflict, QueueFull, Replayed
+from shared.submission import (
+    Accepted,
+    Caps,
+    FullBecause,
+    KeyConflict,
+    Outcome,
+    QueueFull,
+    Replayed,
+    Submission,
+    Withheld,
+)
 from shared.usage import NANO, dollars
 from shared.webhook import Webhook
 
+KEY_HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[A-Za-z0-9_.:-]{1,255}\Z")
 _UNKNOWN_RATE_SECONDS = 30.0
 
@@ -69,33 +80,54 @@ class Admission:
         traceparent: str | None,
     ) -> Admitted | Repeated:
         """Takes the job, or raises the Problem that says why not. `body` is the parsed body as it was sent."""
+        job = await self.check(request, body, tenant=tenant, idempotency_key=idempotency_key, traceparent=traceparent)
+        return self.let_in(job, *await self.ask([job]))
+
+    async def check(
+        self,
+        request: JobRequest,
+        body: Any,
+        *,
+        tenant: str,
+        idempotency_key: str | None,
+        traceparent: str | None,
+    ) -> Submission:
+        """The job as it asks to come in. Raises the Problem that it has by itself."""
         if idempotency_key is not None and not _KEY.match(idempotency_key):
-            raise invalid(FieldError(pointer="Idempotency-Key", detail="use 1 to 255 letters, digits and _ . : -"))
+            raise invalid(FieldError(pointer=KEY_HEADER, detail="use 1 to 255 letters, digits and _ . : -"))
         agent = await self._directory.find(request.agent)
         webhook = await self._receivers.of_job(request.webhook, tenant=tenant)
-        spec = _spec(request, body, agent, tenant, traceparent, webhook)
-        job_id = ids.new_job_id()
-        answer = await self._queue.submit(
-            job_id,
-            spec,
-            caps=self._caps_of(tenant),
-            idempotency_key=idempotency_key,
-            fingerprint=_fingerprint(body),
+        return Submission(
+            ids.new_job_id(),
+            _spec(request, body, agent, tenant, traceparent, webhook),
+            idempotency_key,
+            _fingerprint(body) if idempotency_key else "",
         )
-        metrics.SUBMITS.labels(agent.name, type(answer).__name__.lower()).inc()
+
+    async def ask(self, jobs: Sequence[Submission], *, together: bool = False) -> list[Outcome]:
+        """What the queue says to these jobs of one tenant, in turn. Raises StoreUnavailable."""
+        answers = await self._queue.submit_many(jobs, caps=self._caps_of(jobs[0].spec.tenant), together=together)
+        for job, answer in zip(jobs, answers, strict=True):
+            metrics.SUBMITS.labels(job.spec.agent, type(answer).__name__.lower()).inc()
+        return answers
+
+    def let_in(self, job: Submission, answer: Outcome) -> Admitted | Repeated:
+        """What has become of the job. Raises the Problem that says why it was not taken."""
         match answer:
             case Accepted():
-                return Admitted(_sighting(job_id, spec, answer), answer.submits_left)
+                return Admitted(_sighting(job, answer, self._caps_of(job.spec.tenant)), answer.submits_left)
             case Replayed():
                 return Repeated(answer.job_id)
             case KeyConflict():
                 raise Problem(
                     Code.IDEMPOTENCY_CONFLICT,
                     f"This Idempotency-Key has made {answer.job_id} from another body; use a new key for a new job.",
-                    errors=[FieldError(pointer="Idempotency-Key", detail="was used with another body")],
+                    errors=[FieldError(pointer=KEY_HEADER, detail="was used with another body")],
                 )
             case QueueFull():
-                raise self._full(tenant, answer)
+                raise self._full(job.spec.tenant, answer)
+            case Withheld():
+                raise AssertionError("one job cannot be withheld because of another")
 
     def _full(self, tenant: str, answer: QueueFull) -> Problem:
         if answer.because in (FullBecause.RATE, FullBecause.BUDGET):
@@ -194,16 +226,16 @@ def _caps(settings: QueueSettings, tenant: Tenant) -> Caps:
     )
 
 
-def _sighting(job_id: str, spec: JobSpec, answer: Accepted) -> Sighting:
+def _sighting(asked: Submission, answer: Accepted, caps: Caps) -> Sighting:
     """The job as it was the moment it was written down, without reading it again."""
     job = Job.new(
-        job_id,
-        spec,
+        answer.job_id,
+        asked.spec,
         answer.pace.now_ms,
         next_attempt_ms=answer.next_attempt_ms,
         expires_ms=answer.expires_ms,
     )
-    return Sighting(job, Place(answer.ahead), answer.pace)
+    return Sighting(job, Place(answer.ahead, answer.running, caps.max_running or None), answer.pace)
 
 
 def _budget(request: JobRequest, agent: AgentEntry) -> Budget:

@@ -5,7 +5,7 @@ All methods raise StoreUnavailable when Redis is away, and are safe to repeat th
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,8 +18,10 @@ from shared.job import HEAD_START_MS, IncompleteReason, Job, JobError, JobSpec, 
 from shared.redis_client import Redis
 from shared.scripts import script
 from shared.states import Event, Status
-from shared.submission import Caps, Outcome, outcome
+from shared.submission import Caps, Outcome, Submission, outcomes
 
+MOST_AT_ONCE = 100
+"""Jobs in one submit: a few milliseconds in which Redis answers nobody else."""
 _USUAL = Caps()
 _TALLY = {
     WaitReason.RETRY_BACKOFF: "failures",
@@ -81,27 +83,22 @@ class Queue:
         fingerprint: str = "",
     ) -> Outcome:
         """Accepts the job, or says why not; after `Accepted` it is not lost."""
-        blob = serialize_job(keys.JOB_FUNCTION, (job_id,), {}, None, ids.milliseconds(job_id), serializer=json_bytes)
-        schedule = spec.schedule
-        return outcome(
+        (answer,) = await self.submit_many([Submission(job_id, spec, idempotency_key, fingerprint)], caps=caps)
+        return answer
+
+    async def submit_many(
+        self, jobs: Sequence[Submission], *, caps: Caps = _USUAL, together: bool = False
+    ) -> list[Outcome]:
+        """The same for jobs of one tenant in one call, in their order; `together` lets all in or none.
+
+        Redis does nothing else meanwhile, about 30 µs for each: who has many makes several calls (MOST_AT_ONCE).
+        """
+        return outcomes(
             await script("job_submit")(
                 self._redis,
                 {},
-                {
-                    "id": job_id,
-                    "tenant": spec.tenant,
-                    "spec": spec.to_json(),
-                    "blob": blob.decode(),
-                    "head_start_ms": HEAD_START_MS[spec.priority],
-                    "run_at_ms": schedule.run_at_ms or 0,
-                    "delay_ms": schedule.delay_ms or 0,
-                    "ttl_ms": schedule.ttl_ms or 0,
-                    "deadline_ms": schedule.deadline_ms or 0,
-                    "limits": caps.as_text(),
-                    "idempotency": keys.idempotency(spec.tenant, idempotency_key) if idempotency_key else "",
-                    "fingerprint": fingerprint,
-                    "webhook": spec.about_webhook(),
-                },
+                {"tenant": jobs[0].spec.tenant, "limits": caps.as_text(), "together": int(together)},
+                [_fields(job) for job in jobs],
             )
         )
 
@@ -202,6 +199,26 @@ class Queue:
         """Asks the job to end; returns its status now, None for a job there is not."""
         answer = await script("job_cancel")(self._redis, {}, {"id": job_id, "retention_ms": self._retention_ms})
         return None if answer == "unknown" else Status(answer)
+
+
+def _fields(job: Submission) -> dict[str, str | int]:
+    """What `job_submit.lua` takes for each job."""
+    job_id, spec = job.job_id, job.spec
+    schedule = spec.schedule
+    blob = serialize_job(keys.JOB_FUNCTION, (job_id,), {}, None, ids.milliseconds(job_id), serializer=json_bytes)
+    return {
+        "id": job_id,
+        "spec": spec.to_json(),
+        "blob": blob.decode(),
+        "head_start_ms": HEAD_START_MS[spec.priority],
+        "run_at_ms": schedule.run_at_ms or 0,
+        "delay_ms": schedule.delay_ms or 0,
+        "ttl_ms": schedule.ttl_ms or 0,
+        "deadline_ms": schedule.deadline_ms or 0,
+        "idempotency": keys.idempotency(spec.tenant, job.idempotency_key) if job.idempotency_key else "",
+        "fingerprint": job.fingerprint,
+        "webhook": spec.about_webhook(),
+    }
 
 
 def _held(answer: str, job_id: str) -> Status:

@@ -1,12 +1,14 @@
 """The Lua scripts, each one atomic transition, called by the names in their own headers.
 
 A script's first comment names its KEYS and ARGV. From that header come both the Lua locals and the keyword
-arguments of the call, so the order of arguments cannot drift apart between the two languages. It also names the
-files it USES, which are put in front of it, and before those the names of `shared.keys` and `shared.job` in them.
+arguments of the call, so the order of arguments cannot drift apart between the two languages. A script that takes any
+number of things of one kind names what there is of EACH: in Lua `each` is the list of them, by these names. It also
+names the files it USES, which are put in front of it, and before those the names of `shared.keys` and `shared.job` in
+them.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
@@ -22,7 +24,7 @@ from shared.states import FINISHED, TRANSITIONS
 from shared.usage import USAGE_FIELDS
 
 _FOLDER = Path(__file__).parent / "lua"
-_NAMES = re.compile(r"^-- (USES|KEYS|ARGV)((?: [a-z_]+)*)$", re.MULTILINE)
+_NAMES = re.compile(r"^-- (USES|KEYS|ARGV|EACH)((?: [a-z_]+)*)$", re.MULTILINE)
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
 _NUMBERS = re.compile(
     r"^local ([A-Z][A-Z_]*(?:, [A-Z][A-Z_]*)*) = ([A-Z_0-9.*/ -]+(?:, [A-Z_0-9.*/ -]+)*?)(?: *--.*)?$", re.M
@@ -39,19 +41,32 @@ class Script:
         self.name = name
         self.keys = tuple(declared["KEYS"])
         self.args = tuple(declared["ARGV"])
+        self.each = tuple(declared.get("EACH", ()))
         self._names = set(self.keys), set(self.args)
+        self._names_of_each = set(self.each)
         lines = [f"local {key} = KEYS[{i}]" for i, key in enumerate(self.keys, 1)]
         lines += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(self.args, 1)]
+        lines += _rows(len(self.args), self.each) if self.each else []
         code = _inlined("\n".join([*map(_read, declared.get("USES", [])), body]))
         self.text = "\n".join([*lines, *_constants(code), code])
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, redis: Redis, keys: Mapping[str, str], args: Mapping[str, Value] | None = None) -> Any:
+    async def __call__(
+        self,
+        redis: Redis,
+        keys: Mapping[str, str],
+        args: Mapping[str, Value] | None = None,
+        each: Sequence[Mapping[str, Value]] = (),
+    ) -> Any:
         """Runs the script. Keyword names must be exactly those of its header."""
         values = args or {}
         if keys.keys() != self._names[0] or values.keys() != self._names[1]:
             raise TypeError(f"{self.name} takes KEYS {self.keys} and ARGV {self.args}")
         ordered = [*map(keys.__getitem__, self.keys), *map(values.__getitem__, self.args)]
+        for row in each:
+            if row.keys() != self._names_of_each:
+                raise TypeError(f"{self.name} takes EACH {self.each}")
+            ordered += map(row.__getitem__, self.each)
         async with reachable():
             try:
                 return await redis.evalsha(self.sha, len(self.keys), *ordered)
@@ -66,6 +81,12 @@ def script(name: str) -> Script:
 
 def _read(name: str) -> str:
     return (_FOLDER / f"{name}.lua").read_text("utf-8")
+
+
+def _rows(before: int, names: Sequence[str]) -> list[str]:
+    """Lua for `each`, of what comes after so many arguments."""
+    row = ", ".join(f"{name} = ARGV[at + {i}]" for i, name in enumerate(names, 1))
+    return ["local each = {}", f"for at = {before}, #ARGV - 1, {len(names)} do each[#each + 1] = {{{row}}} end"]
 
 
 def _constants(code: str) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""What a submit is measured against, and what can become of it."""
+"""What is submitted, what it is measured against, and what can become of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from shared.job import JobSpec
 from shared.pace import Pace
 from shared.states import Status
 
@@ -30,14 +31,25 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class Submission:
+    """A job that asks to come in. `fingerprint` tells bodies apart that come with the same key."""
+
+    job_id: str
+    spec: JobSpec
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that is in. `ahead` jobs start before it. Times are Redis TIME in ms; `next_attempt_ms` is None for a job
-    that may start now, `expires_ms` for one that waits for ever. `submits_left` are those that the tenant may make at
-    once, None for any number."""
+    """A job that is in. `ahead` jobs start before it, and its tenant runs `running`. Times are Redis TIME in ms;
+    `next_attempt_ms` is None for a job that may start now, `expires_ms` for one that waits for ever. `submits_left` are
+    those that the tenant may make at once, None for any number."""
 
     job_id: str
     status: Status
     ahead: int
+    running: int
     next_attempt_ms: int | None
     expires_ms: int | None
     submits_left: int | None
@@ -77,20 +89,33 @@ class QueueFull:
     pace: Pace
 
 
-Outcome = Accepted | Replayed | KeyConflict | QueueFull
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Not taken, because another one was not and they belong together."""
 
 
-def outcome(answer: Sequence[Any]) -> Outcome:
+Outcome = Accepted | Replayed | KeyConflict | QueueFull | Withheld
+
+
+def outcomes(answer: Sequence[Any]) -> list[Outcome]:
     """From what `job_submit.lua` answers."""
+    answers, *pace = answer
+    state = Pace.read(pace)
+    return [_outcome(one, state) for one in answers]
+
+
+def _outcome(answer: Sequence[Any], pace: Pace) -> Outcome:
     match answer:
-        case ["accepted", job_id, status, ahead, next_ms, expires_ms, left, *pace]:
+        case ["accepted", job_id, status, ahead, running, next_ms, expires_ms, left]:
             submits_left = None if left < 0 else left
             times = (next_ms or None, expires_ms or None)
-            return Accepted(job_id, Status(status), ahead, *times, submits_left, Pace.read(pace))
+            return Accepted(job_id, Status(status), ahead, running, *times, submits_left, pace)
         case ["replayed", prior]:
             return Replayed(prior)
         case ["conflict", prior]:
             return KeyConflict(prior)
-        case ["full", reason, waiting, wait_ms, *pace]:
-            return QueueFull(FullBecause(reason), waiting, wait_ms, Pace.read(pace))
+        case ["full", reason, waiting, wait_ms]:
+            return QueueFull(FullBecause(reason), waiting, wait_ms, pace)
+        case ["withheld"]:
+            return Withheld()
     raise AssertionError(answer)

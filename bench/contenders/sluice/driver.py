@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from bench.common import contender_cli, submission
 from bench.common.submission import Item
 from bench.contenders.sluice.parts import Producer
+from shared.queue import MOST_AT_ONCE
 
 
 class SluiceDriver:
-    bulk = "50 at once; it has no bulk call"
+    bulk = f"one call for {MOST_AT_ONCE}"
 
     def open(self, options: Namespace) -> None:
         self._producer = Producer(options.redis)
@@ -18,7 +19,7 @@ class SluiceDriver:
         await self._producer.submit(job, submitted, seconds, input)
 
     async def submit_many(self, items: Sequence[Item]) -> None:
-        await submission.together(items, self.submit)
+        await self._producer.submit_many(items)
 
     async def close(self) -> None:
         await self._producer.close()

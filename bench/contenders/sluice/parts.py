@@ -1,18 +1,20 @@
 """All that this contender knows of the project's insides: how a job is written, and what a worker is made of."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from typing import Any
 
 from bench.common import job_log
+from bench.common.submission import Item
 from shared import ids
 from shared.errors import LeaseLost
 from shared.job import Job, JobSpec, WaitReason
-from shared.queue import Conclusion, Queue
+from shared.queue import MOST_AT_ONCE, Conclusion, Queue
 from shared.redis_client import Redis, close, connect, ping, until_reachable
 from shared.retention import SWEEP_SECONDS, Janitor
 from shared.sections import QueueSettings, WorkerSettings
 from shared.states import Event
-from shared.submission import Accepted, Caps
+from shared.submission import Accepted, Caps, Submission
 from worker.arq_worker import LeaseWorker
 from worker.attempt import Interruption
 from worker.background import every
@@ -32,16 +34,27 @@ class Producer:
         self._redis = connect(url)
         self._queue = _queue(self._redis)
 
-    async def submit(self, job: str, submitted: int, seconds: float, input: str) -> None:
-        """What the body needs travels in the metadata, so that the input has the size that was asked for."""
-        told = {"job": job, "submitted": str(submitted), "seconds": str(seconds)}
-        spec = JobSpec(tenant="bench", agent="bench", input=input, chain="default", metadata=told)
-        answer = await self._queue.submit(ids.new_job_id(), spec, caps=_DEEP_ENOUGH)
-        if not isinstance(answer, Accepted):
-            raise RuntimeError(f"not accepted: {answer}")
+    async def submit(self, *item: Any) -> None:
+        await self._submit([item])
+
+    async def submit_many(self, items: Sequence[Item]) -> None:
+        for first in range(0, len(items), MOST_AT_ONCE):
+            await self._submit(items[first : first + MOST_AT_ONCE])
+
+    async def _submit(self, items: Sequence[Item]) -> None:
+        jobs = [Submission(ids.new_job_id(), _spec(*item)) for item in items]
+        for answer in await self._queue.submit_many(jobs, caps=_DEEP_ENOUGH):
+            if not isinstance(answer, Accepted):
+                raise RuntimeError(f"not accepted: {answer}")
 
     async def close(self) -> None:
         await close(self._redis)
+
+
+def _spec(job: str, submitted: int, seconds: float, input: str) -> JobSpec:
+    """What the body needs travels in the metadata, so that the input has the size that was asked for."""
+    told = {"job": job, "submitted": str(submitted), "seconds": str(seconds)}
+    return JobSpec(tenant="bench", agent="bench", input=input, chain="default", metadata=told)
 
 
 class StandIn:
