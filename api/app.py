@@ -8,11 +8,24 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from api.batch_schemas import BatchRequest
 from api.documents import components
 from api.exchange import Exchange, store_unavailable
 from api.parts import Parts
 from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
-from api.routes import agents, events, health, jobs, limits, queue, webhook_deliveries, webhook_endpoints, workers
+from api.routes import (
+    agents,
+    batches,
+    events,
+    health,
+    jobs,
+    limits,
+    queue,
+    turns,
+    webhook_deliveries,
+    webhook_endpoints,
+    workers,
+)
 from api.schemas import JobRequest
 from api.webhook_schemas import EndpointRequest
 from shared.errors import StoreUnavailable
@@ -22,6 +35,8 @@ _DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error 
 ROUTERS = (
     jobs.router,
     events.router,
+    batches.router,
+    turns.router,
     agents.router,
     queue.router,
     limits.router,
@@ -35,7 +50,7 @@ ROUTERS = (
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
-        document["components"]["schemas"] |= components(JobRequest, EndpointRequest, ProblemDocument)
+        document["components"]["schemas"] |= components(JobRequest, BatchRequest, EndpointRequest, ProblemDocument)
         for unused in ("HTTPValidationError", "ValidationError"):
             document["components"]["schemas"].pop(unused, None)
         for endpoint in (one for path in document["paths"].values() for one in path.values()):

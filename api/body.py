@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import re
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic_core import from_json
@@ -11,9 +13,12 @@ from api.problems import Code, FieldError, Problem, invalid
 
 MAX_DEPTH = 32
 READ_SECONDS = 30.0
+_SUSPECT = re.compile(rb"\\u0000|[0-9][eE]\+?[0-9]|[0-9]{300}")
+"""How NUL and numbers beyond all bounds are written, and some others."""
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]*)", re.IGNORECASE)
 
 
-async def read_json(request: Request, *, max_bytes: int) -> Any:
+async def read_json(request: Request, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
     """The parsed body. Raises Problem for a body that is too large, not JSON, or holds what no job may hold."""
     _check_headers(request, max_bytes)
     raw = bytearray()
@@ -35,15 +40,18 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
         raise Problem(Code.BAD_JSON, f"The body is not UTF-8 at byte {error.start}.") from error
     except ValueError as error:
         raise Problem(Code.BAD_JSON, f"The body is not JSON: {error}.") from error
-    _check_value(value, "#", 1)
+    _check_value(value, raw, max_depth)
     return value
 
 
 def _check_headers(request: Request, max_bytes: int) -> None:
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json":
+    kinds = request.headers.getlist("content-type")
+    if len(kinds) != 1 or kinds[0].split(";")[0].strip().lower() != "application/json":
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "Send the body as Content-Type: application/json.")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    charset = _CHARSET.search(kinds[0])
+    if charset and charset[1].lower() not in ("utf-8", "utf8"):
+        raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "Send the body in UTF-8, in which JSON always is.")
+    if any(coding.strip().lower() != "identity" for coding in request.headers.getlist("content-encoding")):
         raise Problem(Code.UNSUPPORTED_MEDIA_TYPE, "Send the body without Content-Encoding.")
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and int(length) > max_bytes:
@@ -56,20 +64,49 @@ def _too_large(max_bytes: int) -> Problem:
     return Problem(Code.BODY_TOO_LARGE, f"The body may have {max_bytes} bytes at most.")
 
 
-def _check_value(value: Any, pointer: str, depth: int) -> None:
-    """Refuses what JSON allows but nothing downstream can keep: NUL, infinities, bottomless nesting."""
-    if depth > MAX_DEPTH:
-        raise invalid(FieldError(pointer=pointer, detail=f"nested deeper than {MAX_DEPTH} levels"))
-    if isinstance(value, str) and "\0" in value:
-        raise invalid(FieldError(pointer=pointer, detail="holds a NUL character"))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise invalid(FieldError(pointer=pointer, detail="is too large a number"))
-    if isinstance(value, dict):
-        for key, item in value.items():
-            at = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-            if "\0" in key:
-                raise invalid(FieldError(pointer=at.replace("\0", "\\u0000"), detail="the name holds a NUL character"))
-            _check_value(item, at, depth + 1)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_value(item, f"{pointer}/{index}", depth + 1)
+def _check_value(value: Any, raw: bytearray, max_depth: int) -> None:
+    """Refuses what JSON allows but nothing downstream can keep: NUL, infinities, bottomless nesting.
+
+    Most bodies have none of what such values are written with, and then are not walked through.
+    """
+    if raw.count(b"[") + raw.count(b"{") < max_depth and not _SUSPECT.search(raw):
+        return
+    flaw = _flaw(value, max_depth)
+    if flaw:
+        raise invalid(FieldError(pointer="/".join(["#", *reversed(flaw.path)]), detail=flaw.detail))
+
+
+@dataclass(slots=True)
+class _Flaw:
+    """`path` is that to the value, from the inside out."""
+
+    detail: str
+    path: list[str] = field(default_factory=list)
+
+
+def _flaw(value: Any, levels: int) -> _Flaw | None:
+    """The first value in this container that cannot be kept; `levels` are those that may be open, with this one."""
+    if not isinstance(value, dict | list):
+        return None
+    if levels == 1 and value:
+        return _Flaw(
+            f"nested deeper than {MAX_DEPTH} levels", [_token(next(iter(value))) if isinstance(value, dict) else "0"]
+        )
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        kind, found = type(item), None
+        if type(name) is str and "\0" in name:
+            return _Flaw("the name holds a NUL character", [_token(name)])
+        if kind is str:
+            found = _Flaw("holds a NUL character") if "\0" in item else None
+        elif kind is float:
+            found = None if math.isfinite(item) else _Flaw("is too large a number")
+        elif kind is dict or kind is list:
+            found = _flaw(item, levels - 1)
+        if found:
+            found.path.append(_token(name))
+            return found
+    return None
+
+
+def _token(name: str | int) -> str:
+    return str(name).replace("~", "~0").replace("/", "~1").replace("\0", "\\u0000")

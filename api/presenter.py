@@ -49,9 +49,17 @@ def job_resource(sighting: Sighting) -> dict[str, Any]:
     }
 
 
-def etag(job: Job) -> str:
-    """Weak: two answers of one revision may differ in the place in the queue."""
-    return f'W/"{job.revision}"'
+def weak_tag(revision: int) -> str:
+    """The ETag of a job. Weak: two answers of one revision may differ in the place in the queue."""
+    return f'W/"{revision}"'
+
+
+def matches(if_none_match: str | None, revision: int) -> bool:
+    """Weak comparison (RFC 9110 §13.1.2)."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or f'"{revision}"' in tags
 
 
 def seconds_until_worth_asking(sighting: Sighting) -> int:

@@ -16,6 +16,7 @@ class Code(StrEnum):
     UNAUTHORIZED = "unauthorized"
     INSUFFICIENT_SCOPE = "insufficient_scope"
     NOT_FOUND = "not_found"
+    NOT_FINISHED = "not_finished"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
     GONE = "gone"
@@ -46,6 +47,7 @@ _STATUS = {
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.BODY_TIMEOUT: 408,
+    Code.NOT_FINISHED: 409,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
@@ -118,7 +120,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
         self.status = status or _STATUS[code]
 
-    def response(self, *, instance: str, request_id: str) -> Response:
+    def document(self, *, instance: str, request_id: str) -> dict[str, Any]:
         document: dict[str, Any] = {
             "type": f"urn:sluice:problem:{self.code}",
             "title": HTTPStatus(self.status).phrase,
@@ -131,8 +133,11 @@ class Problem(Exception):
         }
         if self.errors:
             document["errors"] = [error.model_dump() for error in self.errors]
+        return document
+
+    def response(self, *, instance: str, request_id: str) -> Response:
         return Response(
-            to_json(document, inf_nan_mode="null"),
+            to_json(self.document(instance=instance, request_id=request_id), inf_nan_mode="null"),
             self.status,
             self.headers,
             media_type="application/problem+json",

@@ -8,6 +8,7 @@ from shared.pace import Pace, Place
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
 from shared.states import Status
+from shared.turn import Record, from_json
 
 _PAGE = 200
 _MOST_PAGES = 25
@@ -54,6 +55,15 @@ class JobPage:
     edge: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What a job has done so far, oldest first, and how it stood then."""
+
+    status: Status
+    revision: int
+    records: list[Record]
+
+
 class Inspector:
     """All methods raise StoreUnavailable when Redis is away."""
 
@@ -71,6 +81,13 @@ class Inspector:
             return None
         job = Job.from_hash(job_id, dict(zip(record[::2], record[1::2], strict=True)))
         return Sighting(job, Place(ahead, running, cap or None) if ahead >= 0 else None, Pace.read(pace))
+
+    async def journal(self, job_id: str, *, tenant: str) -> Journal | None:
+        """That of a job of this tenant; None for one there is not, another tenant's included."""
+        match await script("job_turns")(self._redis, {}, {"id": job_id, "tenant": tenant}):
+            case [status, revision, lines]:
+                return Journal(Status(status), int(revision), [from_json(line) for line in lines])
+        return None
 
     async def jobs(
         self,

@@ -7,6 +7,7 @@ All methods raise StoreUnavailable when Redis is away, and are safe to repeat th
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from arq.jobs import serialize_job
@@ -64,6 +65,14 @@ class Conclusion:
     output: str | None = None
     error: JobError | None = None
     incomplete: IncompleteReason | None = None
+
+
+class Deletion(StrEnum):
+    """What became of a wish to erase a job."""
+
+    DELETED = "deleted"
+    UNFINISHED = "unfinished"
+    UNKNOWN = "unknown"
 
 
 class Queue:
@@ -199,6 +208,10 @@ class Queue:
         """Asks the job to end; returns its status now, None for a job there is not."""
         answer = await script("job_cancel")(self._redis, {}, {"id": job_id, "retention_ms": self._retention_ms})
         return None if answer == "unknown" else Status(answer)
+
+    async def delete(self, job_id: str, *, tenant: str) -> Deletion:
+        """Erases a finished job of this tenant, and all that it left behind."""
+        return Deletion(await script("job_delete")(self._redis, {}, {"id": job_id, "tenant": tenant}))
 
 
 def _fields(job: Submission) -> dict[str, str | int]:

@@ -74,6 +74,8 @@ class ApiSettings(_Section):
     """The largest request body; a larger one is refused before it is read."""
     max_streams: Count = 5000
     """Event streams that one process has open at once; one more is answered 503."""
+    max_batch_bytes: Annotated[int, Field(ge=1024)] = 8_388_608
+    """The largest body of a batch. Each of its jobs may still be as large as `max_body_bytes` says, not more."""
 
 
 class RedisSettings(_Section):

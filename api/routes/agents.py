@@ -7,11 +7,12 @@ from api.agent_schemas import AgentList, AgentResource
 from api.documents import errors
 from api.parts import PartsOf
 from api.schemas import BudgetResource
+from api.strict_route import StrictRoute
 
-router = APIRouter(prefix="/v1/agents", tags=["agents"])
+router = APIRouter(prefix="/v1/agents", tags=["agents"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 503), summary="List agents")
+@router.get("", responses=errors(401, 403, 422, 503), summary="List agents")
 async def list_agents(parts: PartsOf, caller: ObserverOf) -> AgentList:
     """The agents that workers have announced."""
     agents = [

@@ -13,10 +13,11 @@ from api.event_schemas import STREAM_EXAMPLE, EventList, event_resource
 from api.event_stream import EventStream
 from api.parts import PartsOf
 from api.problems import Code, FieldError, Problem
+from api.strict_route import StrictRoute
 from shared import ids
 from shared.event_log import MOST_AT_ONCE
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
 _STREAM = "text/event-stream"
 _WANTS_STREAM = re.compile(rf"(?:^|,)\s*{_STREAM}\s*(?:;(?!\s*q=0(?:\.0*)?\s*(?:,|$))|,|$)", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: submit, read, list, cancel."""
+"""`/v1/jobs`: submit, read, list, cancel, delete."""
 
 import asyncio
 import re
@@ -13,14 +13,17 @@ from api.access import ReaderOf, SubmitterOf
 from api.admission import Repeated
 from api.body import read_json
 from api.documents import errors, json_body
+from api.lookup import find, made_before, no_such_job
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
+from api.strict_route import StrictRoute
 from shared import clock, ids
 from shared.inspector import JobFilter, Sighting
+from shared.queue import Deletion
 from shared.states import Status
 from shared.tracing import current_traceparent
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
 LONGEST_WAIT_SECONDS = 60
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
@@ -57,7 +60,7 @@ async def submit(
     )
     headers, submits_left = {}, None
     if isinstance(admitted, Repeated):
-        sighting = await _made_before(parts, admitted.job_id, tenant)
+        sighting = await made_before(parts, admitted.job_id, tenant)
         headers["Idempotency-Replayed"] = "true"
     else:
         sighting = admitted.sighting
@@ -91,11 +94,11 @@ async def read(
     """The job as it is now, or with `wait` as it is at its next change."""
     seconds = min(wait, LONGEST_WAIT_SECONDS)
     with parts.followers.follow(job_id) as change:
-        sighting = await _find(parts, job_id, tenant)
-        seen = _matches(if_none_match, sighting)
+        sighting = await find(parts, job_id, tenant)
+        seen = presenter.matches(if_none_match, sighting.job.revision)
         if seconds and not sighting.job.finished and (seen or if_none_match is None):
             sighting = await _next_change(parts, change, sighting, tenant, seconds)
-    if _matches(if_none_match, sighting):
+    if presenter.matches(if_none_match, sighting.job.revision):
         return Response(status_code=304, headers=_headers(sighting))
     return _job_response(sighting)
 
@@ -144,32 +147,31 @@ async def list_jobs(
 @router.post(
     "/{job_id}/cancel",
     response_model=schemas.JobResource,
-    responses=errors(401, 403, 404, 503)
+    responses=errors(401, 403, 404, 422, 503)
     | {202: {"model": schemas.JobResource, "description": "It runs; its worker has been told."}},
     summary="Cancel a job",
 )
 async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     """A job that waits ends at once, one that runs within a second; a finished one stays as it is."""
-    await _find(parts, job_id, tenant)
+    await find(parts, job_id, tenant)
     await parts.queue.cancel(job_id)
-    sighting = await _find(parts, job_id, tenant)
+    sighting = await find(parts, job_id, tenant)
     return _job_response(sighting, status=202 if sighting.job.status == Status.CANCELLING else 200)
 
 
-async def _find(parts: Parts, job_id: str, tenant: str) -> Sighting:
-    sighting = await parts.inspector.job(job_id, tenant=tenant) if ids.may_name_a_job(job_id) else None
-    if sighting is None:
-        raise Problem(Code.NOT_FOUND, "There is no such job; it may have been removed after its retention.")
-    return sighting
-
-
-async def _made_before(parts: Parts, job_id: str, tenant: str) -> Sighting:
-    """The job of an Idempotency-Key, which may live longer than the job."""
-    sighting = await parts.inspector.job(job_id, tenant=tenant)
-    if sighting is None:
-        detail = f"This Idempotency-Key has made {job_id}, which was removed after its retention; use a new key."
-        raise Problem(Code.GONE, detail)
-    return sighting
+@router.delete("/{job_id}", status_code=204, responses=errors(401, 403, 404, 409, 422, 503), summary="Delete a job")
+async def delete(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
+    """Erases a finished job at once: input, output, turns and notes, in place of when its retention ends. Its
+    Idempotency-Key makes no other job: a repeat is answered 410. What its agent has written down for the session
+    belongs to the session and stays."""
+    if not ids.may_name_a_job(job_id):
+        raise no_such_job()
+    match await parts.queue.delete(job_id, tenant=tenant):
+        case Deletion.UNKNOWN:
+            raise no_such_job()
+        case Deletion.UNFINISHED:
+            raise Problem(Code.NOT_FINISHED, "The job has not finished; cancel it first.")
+    return Response(status_code=204)
 
 
 async def _next_change(parts: Parts, change: asyncio.Event, seen: Sighting, tenant: str, seconds: float) -> Sighting:
@@ -182,30 +184,22 @@ async def _next_change(parts: Parts, change: asyncio.Event, seen: Sighting, tena
             async with asyncio.timeout(max(0.0, left)):
                 await change.wait()
         except TimeoutError:
-            return await _find(parts, seen.job.id, tenant)
+            return await find(parts, seen.job.id, tenant)
         change.clear()
-        sighting = await _find(parts, seen.job.id, tenant)
+        sighting = await find(parts, seen.job.id, tenant)
     return sighting
 
 
 async def _until_finished(parts: Parts, sighting: Sighting, tenant: str, seconds: float) -> Sighting:
     deadline = clock.monotonic() + seconds
     with parts.followers.follow(sighting.job.id) as change:
-        sighting = await _find(parts, sighting.job.id, tenant)
+        sighting = await find(parts, sighting.job.id, tenant)
         while not sighting.job.finished and not parts.followers.closed:
             left = deadline - clock.monotonic()
             if left <= 0:
                 break
             sighting = await _next_change(parts, change, sighting, tenant, left)
     return sighting
-
-
-def _matches(if_none_match: str | None, sighting: Sighting) -> bool:
-    """Weak comparison (RFC 9110 §13.1.2)."""
-    if if_none_match is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in tags or presenter.etag(sighting.job).removeprefix("W/") in tags
 
 
 def _time(name: str, text: str | None) -> int | None:
@@ -218,7 +212,7 @@ def _time(name: str, text: str | None) -> int | None:
 
 
 def _headers(sighting: Sighting) -> dict[str, str]:
-    headers = {"ETag": presenter.etag(sighting.job)}
+    headers = {"ETag": presenter.weak_tag(sighting.job.revision)}
     if not sighting.job.finished:
         headers["Retry-After"] = str(presenter.seconds_until_worth_asking(sighting))
     return headers

@@ -10,14 +10,15 @@ from api.chain_report import chains
 from api.documents import errors
 from api.limit_schemas import BucketResource, ExpectedWaitResource, LimitList, LimitResource, WaitingResource
 from api.parts import Parts, PartsOf
+from api.strict_route import StrictRoute
 from shared import clock
 from shared.gate_inspector import EVERY_TENANT
 from shared.pool import DIMENSIONS, Pool
 
-router = APIRouter(prefix="/v1/limits", tags=["limits"])
+router = APIRouter(prefix="/v1/limits", tags=["limits"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 503), summary="List limits")
+@router.get("", responses=errors(401, 403, 422, 503), summary="List limits")
 async def list_limits(parts: PartsOf, caller: ObserverOf) -> LimitList:
     """Per quota pool: what the provider allows, what is left, who waits and for what, and whether calls pass at all.
     Per chain: how its targets do, and whether its fallback could stand in."""

@@ -6,16 +6,17 @@ from api.access import ObserverOf
 from api.documents import errors
 from api.operation_schemas import QueueState, TenantResource, WaitReasonsResource
 from api.parts import Parts, PartsOf
+from api.strict_route import StrictRoute
 from shared import clock
 from shared.job import WaitReason
 from shared.overview import Standing, day_ends_ms
 from shared.sections import Tenant
 from shared.usage import NANO, dollars
 
-router = APIRouter(prefix="/v1/queue", tags=["operations"])
+router = APIRouter(prefix="/v1/queue", tags=["operations"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 503), summary="Read the queue")
+@router.get("", responses=errors(401, 403, 422, 503), summary="Read the queue")
 async def read_queue(parts: PartsOf, caller: ObserverOf) -> QueueState:
     """What waits and why, what runs, how fast it moves; and how your tenant stands in it."""
     view = await parts.overview.queue()

@@ -8,11 +8,12 @@ from api.access import ReaderOf, SubmitterOf
 from api.documents import errors
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem
+from api.strict_route import StrictRoute
 from api.webhook_presenter import delivery_resource
 from api.webhook_schemas import DeliveryList, DeliveryResource
 from shared.deliveries import Logged
 
-router = APIRouter(prefix="/v1/webhook_deliveries", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhook_deliveries", tags=["webhooks"], route_class=StrictRoute)
 
 
 @router.get("", responses=errors(400, 401, 403, 422, 503), summary="List deliveries")
@@ -38,13 +39,13 @@ async def list_deliveries(
     )
 
 
-@router.get("/{delivery_id}", responses=errors(401, 403, 404, 503), summary="Read a delivery")
+@router.get("/{delivery_id}", responses=errors(401, 403, 404, 422, 503), summary="Read a delivery")
 async def read(delivery_id: str, parts: PartsOf, tenant: ReaderOf) -> DeliveryResource:
     return delivery_resource(await _find(parts, delivery_id, tenant))
 
 
 @router.post(
-    "/{delivery_id}/replay", status_code=202, responses=errors(401, 403, 404, 503), summary="Send a delivery again"
+    "/{delivery_id}/replay", status_code=202, responses=errors(401, 403, 404, 422, 503), summary="Send a delivery again"
 )
 async def replay(delivery_id: str, parts: PartsOf, tenant: SubmitterOf) -> DeliveryResource:
     """Under the same `webhook-id`, now, with all attempts before it. One that is just being sent is left alone."""

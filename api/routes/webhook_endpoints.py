@@ -9,6 +9,7 @@ from api.documents import errors, json_body
 from api.parts import Parts, PartsOf
 from api.problems import Code, Problem
 from api.schemas import parsed
+from api.strict_route import StrictRoute
 from api.webhook_presenter import delivery_resource, endpoint_fields, endpoint_resource
 from api.webhook_schemas import (
     DeliveryResource,
@@ -23,7 +24,7 @@ from shared.deliveries import Logged
 from shared.endpoint import Endpoint
 from shared.endpoints import MOST_ENDPOINTS
 
-router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhooks"], route_class=StrictRoute)
 
 
 @router.post(
@@ -46,19 +47,21 @@ async def make(request: Request, response: Response, parts: PartsOf, tenant: Sub
     return NewEndpointResource(**endpoint_fields(endpoint), secret=endpoint.secret.get_secret_value())
 
 
-@router.get("", responses=errors(401, 403, 503), summary="List endpoints")
+@router.get("", responses=errors(401, 403, 422, 503), summary="List endpoints")
 async def list_endpoints(parts: PartsOf, tenant: ReaderOf) -> EndpointList:
     """Your endpoints, without their secrets."""
     found = await parts.endpoints.all(tenant)
     return EndpointList(object="list", data=[endpoint_resource(one) for one in found])
 
 
-@router.get("/{endpoint_id}", responses=errors(401, 403, 404, 503), summary="Read an endpoint")
+@router.get("/{endpoint_id}", responses=errors(401, 403, 404, 422, 503), summary="Read an endpoint")
 async def read(endpoint_id: str, parts: PartsOf, tenant: ReaderOf) -> EndpointResource:
     return endpoint_resource(await _find(parts, endpoint_id, tenant))
 
 
-@router.delete("/{endpoint_id}", status_code=204, responses=errors(401, 403, 404, 503), summary="Delete an endpoint")
+@router.delete(
+    "/{endpoint_id}", status_code=204, responses=errors(401, 403, 404, 422, 503), summary="Delete an endpoint"
+)
 async def delete(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     """Its secrets are gone at once; deliveries that are still to be made to it fail as `endpoint_deleted`."""
     if not await parts.endpoints.remove(tenant, endpoint_id):
@@ -66,7 +69,9 @@ async def delete(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> Respo
     return Response(status_code=204)
 
 
-@router.post("/{endpoint_id}/rotate", responses=errors(401, 403, 404, 503), summary="Give an endpoint a new secret")
+@router.post(
+    "/{endpoint_id}/rotate", responses=errors(401, 403, 404, 422, 503), summary="Give an endpoint a new secret"
+)
 async def rotate(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> RotationResource:
     """The answer holds the new secret, which is never shown again; for 24 hours the one before signs, too. The
     endpoint `job_urls` is there for everybody: its secret signs what goes to URLs that jobs name themselves."""

@@ -7,13 +7,14 @@ from api.auth import Caller
 from api.documents import errors
 from api.operation_schemas import RunningJobResource, WorkerList, WorkerResource
 from api.parts import PartsOf
+from api.strict_route import StrictRoute
 from shared import clock
 from shared.overview import MOST_JOBS, WorkerView
 
-router = APIRouter(prefix="/v1/workers", tags=["operations"])
+router = APIRouter(prefix="/v1/workers", tags=["operations"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 503), summary="List workers")
+@router.get("", responses=errors(401, 403, 422, 503), summary="List workers")
 async def list_workers(parts: PartsOf, caller: ObserverOf) -> WorkerList:
     """The workers that live, or whose jobs have not been given back yet, and which of your jobs each runs."""
     workers = await parts.overview.workers()

@@ -49,7 +49,9 @@ end
 local function repeated(job)
   if job.idempotency == '' then return nil end
   local prior = redis.call('HMGET', job.idempotency, 'job_id', 'fingerprint')
-  if prior[1] and prior[1] ~= job.id then return {prior[2] == job.fingerprint and 'replayed' or 'conflict', prior[1]} end
+  if not prior[1] or prior[1] == job.id then return nil end
+  local same = not prior[2] or prior[2] == job.fingerprint  -- without one: the job was deleted
+  return {same and 'replayed' or 'conflict', prior[1]}
 end
 
 local function due_of(job) return math.max(now, tonumber(job.run_at_ms), now + job.delay_ms) end

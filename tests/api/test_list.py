@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from shared.redis_client import Redis
-from tests.api.talk import WORK, StandIn, check_job, problem
+from tests.api.talk import WORK, StandIn, check_job, pointers, problem
 
 MANY = 430
 """More than two of the pages in which the store is read."""
@@ -205,6 +205,33 @@ async def test_both_cursors_at_once_are_refused(http: httpx2.AsyncClient, worker
     problem(await http.get(f"/v1/jobs?after={job_id}&before={job_id}"), 422, "invalid_request")
 
 
-@pytest.mark.parametrize("query", ["agent=%00", "agent=%FF", "session_id=*", "limit=1&limit=2", "=", "&&", "a=b", "%"])
+@pytest.mark.parametrize("query", ["agent=%00", "agent=%FF", "session_id=*", "", "&&"])
 async def test_strange_but_harmless_queries_are_answered(http: httpx2.AsyncClient, query: str) -> None:
     assert (await http.get(f"/v1/jobs?{query}")).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "=", "a=b", "%", "Limit=1", "limit%5B%5D=1", "wait=1"])
+async def test_a_parameter_there_is_not_or_that_is_there_twice_is_refused_by_name(
+    http: httpx2.AsyncClient, query: str
+) -> None:
+    name = query.split("=")[0].replace("%5B%5D", "[]")
+    body = problem(await http.get(f"/v1/jobs?agent=assistant&{query}"), 422, "invalid_request")
+    assert pointers(body) == {f"?{name}"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/jobs"),
+        ("POST", "/v1/jobs:batch"),
+        ("GET", "/v1/agents"),
+        ("GET", "/v1/limits"),
+        ("GET", "/v1/jobs/x"),
+        ("GET", "/v1/jobs/x/turns"),
+        ("DELETE", "/v1/jobs/x"),
+        ("POST", "/v1/jobs/x/cancel"),
+    ],
+)
+async def test_no_endpoint_ignores_a_parameter(http: httpx2.AsyncClient, method: str, path: str) -> None:
+    body = problem(await http.request(method, f"{path}?dry_run=true"), 422, "invalid_request")
+    assert pointers(body) == {"?dry_run"}

@@ -19,7 +19,13 @@ ROOT = Path(__file__).parent.parent.parent
 SECRET = "hunter2-Passw0rd"
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 DEFAULTS = {
-    "api": {"host": "127.0.0.1", "port": 8000, "max_body_bytes": 1_048_576, "max_streams": 5000},
+    "api": {
+        "host": "127.0.0.1",
+        "port": 8000,
+        "max_body_bytes": 1_048_576,
+        "max_streams": 5000,
+        "max_batch_bytes": 8_388_608,
+    },
     "queue": {
         "max_depth": 10_000,
         "max_wait_seconds": 0,

@@ -1,0 +1,39 @@
+"""`/v1/jobs/{id}/turns`: how a job came to its result."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from pydantic_core import to_json
+from starlette.responses import Response
+
+from api.access import ReaderOf
+from api.documents import errors
+from api.lookup import no_such_job
+from api.parts import PartsOf
+from api.presenter import matches, weak_tag
+from api.strict_route import StrictRoute
+from api.turn_schemas import TurnList, turn_list
+from shared import ids
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
+
+
+@router.get(
+    "/{job_id}/turns",
+    response_model=TurnList,
+    responses=errors(401, 403, 404, 422, 503)
+    | {304: {"description": "Nothing changed since the revision in If-None-Match."}},
+    summary="Read a job's turns",
+)
+async def turns(
+    job_id: str, parts: PartsOf, tenant: ReaderOf, if_none_match: Annotated[str | None, Header()] = None
+) -> Response:
+    """Each answer of the model with its usage and cost, who served it, and what became of each tool call. While a job
+    runs these are its turns so far. The tag is that of the job, whose every change is told there."""
+    journal = await parts.inspector.journal(job_id, tenant=tenant) if ids.may_name_a_job(job_id) else None
+    if journal is None:
+        raise no_such_job()
+    headers = {"ETag": weak_tag(journal.revision)}
+    if matches(if_none_match, journal.revision):
+        return Response(status_code=304, headers=headers)
+    return Response(to_json(turn_list(job_id, journal)), headers=headers, media_type="application/json")

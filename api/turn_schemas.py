@@ -1,0 +1,104 @@
+"""The turns of a job from outside: the bodies of `GET /v1/jobs/{id}/turns`, and how a journal becomes one."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from api.schemas import UsageResource
+from shared.inspector import Journal
+from shared.states import FINISHED, Status
+from shared.turn import ModelRecord, Record, ResultRecord, ServedAs
+
+Outcome = Literal["succeeded", "failed", "pending", "unknown", "not_run"]
+
+
+class ToolCallResource(BaseModel):
+    """A tool call of the model, and what it was told of it."""
+
+    id: str = Field(examples=["toolu_01A09q90qw90lq917835lq9"])
+    name: str
+    input: dict[str, Any]
+    outcome: Outcome = Field(
+        description="`pending` while the job goes on; `unknown` when the job ended before the tool had answered: it "
+        "may have run; `not_run` for one that was cut off in the model's answer."
+    )
+    result: str | None
+    duration_seconds: float | None
+
+
+class TurnResource(BaseModel):
+    """One answer of the model, who gave it, what it cost, and the tool calls in it."""
+
+    object: Literal["turn"]
+    turn: int = Field(description="The first is 1.")
+    content: list[dict[str, Any]] = Field(description="Content blocks of the Messages API.")
+    stop_reason: str
+    target: str = Field(description="The target of the chain that served it.", examples=["sonnet"])
+    model: str = Field(examples=["claude-sonnet-4-6"])
+    served_as: ServedAs
+    request_id: str | None = Field(description="The provider's.")
+    duration_seconds: float
+    usage: UsageResource
+    tool_calls: list[ToolCallResource]
+
+
+class TurnList(BaseModel):
+    """The transcript so far, oldest first; it begins with the job's `input`."""
+
+    object: Literal["list"]
+    job_id: str
+    status: Status
+    revision: int
+    data: list[TurnResource]
+
+
+def turn_list(job_id: str, journal: Journal) -> dict[str, Any]:
+    """The journal as `TurnList` describes it."""
+    models = [record for record in journal.records if isinstance(record, ModelRecord)]
+    return {
+        "object": "list",
+        "job_id": job_id,
+        "status": journal.status,
+        "revision": journal.revision,
+        "data": [_turn(record, journal) for record in models],
+    }
+
+
+def _turn(record: ModelRecord, journal: Journal) -> dict[str, Any]:
+    receipts = _receipts(journal.records, record.turn)
+    silent: Outcome = "unknown" if journal.status in FINISHED else "pending"
+    if not record.calls_tools:
+        silent = "not_run"
+    calls = [
+        _tool_call(block, receipts.get(block["id"]), silent) for block in record.content if block["type"] == "tool_use"
+    ]
+    return {
+        "object": "turn",
+        "turn": record.turn,
+        "content": record.content,
+        "stop_reason": record.stop_reason,
+        "target": record.target,
+        "model": record.model,
+        "served_as": record.served_as,
+        "request_id": record.request_id,
+        "duration_seconds": record.milliseconds / 1000,
+        "usage": record.usage.as_json() | {"tool_calls": len(receipts)},
+        "tool_calls": calls,
+    }
+
+
+def _receipts(records: Sequence[Record], turn: int) -> dict[str, ResultRecord]:
+    return {one.tool_use_id: one for one in records if isinstance(one, ResultRecord) and one.turn == turn}
+
+
+def _tool_call(block: dict[str, Any], receipt: ResultRecord | None, silent: Outcome) -> dict[str, Any]:
+    outcome = silent if receipt is None else "failed" if receipt.is_error else "succeeded"
+    return {
+        "id": block["id"],
+        "name": block["name"],
+        "input": block["input"],
+        "outcome": outcome,
+        "result": receipt.content if receipt else None,
+        "duration_seconds": receipt.milliseconds / 1000 if receipt else None,
+    }

@@ -1,0 +1,17 @@
+-- job_delete: erases a finished job of a tenant: what was asked, said and noted, and how it ended. What is left of its
+-- idempotency key is the id that it made, so that a late repeat does not run the job again.
+-- USES job_common job_states
+-- KEYS
+-- ARGV id tenant
+-- RETURNS 'deleted', 'unfinished', or 'unknown', for another tenant's job, too
+
+local job = read(id)
+if not job or job.tenant ~= tenant then return 'unknown' end
+if not FINISHED[job.status] then return 'unfinished' end
+
+if job.idempotency and redis.call('HGET', job.idempotency, 'job_id') == id then
+  redis.call('HDEL', job.idempotency, 'fingerprint')
+end
+redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, ARQ_RESULT .. id)
+redis.call('ZREM', TENANT_JOBS .. tenant, id)
+return 'deleted'
