@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.directory import AgentDirectory
+from api.group import Group
 from api.problems import Code, FieldError, Problem, invalid
 from api.receivers import Receivers
 from api.schemas import JobRequest
@@ -69,6 +70,7 @@ class Admission:
         self._settings = settings
         self._caps = {name: _caps(settings, tenant) for name, tenant in tenants.items()}
         self._usual_caps = _caps(settings, Tenant())
+        self._groups: dict[str, Group] = {}
 
     async def submit(
         self,
@@ -81,7 +83,11 @@ class Admission:
     ) -> Admitted | Repeated:
         """Takes the job, or raises the Problem that says why not. `body` is the parsed body as it was sent."""
         job = await self.check(request, body, tenant=tenant, idempotency_key=idempotency_key, traceparent=traceparent)
-        return self.let_in(job, *await self.ask([job]))
+        if tenant not in self._groups:
+            self._groups[tenant] = Group(self._queue, self._caps_of(tenant))
+        answer = await self._groups[tenant].submit(job)
+        _count(job, answer)
+        return self.let_in(job, answer)
 
     async def check(
         self,
@@ -108,7 +114,7 @@ class Admission:
         """What the queue says to these jobs of one tenant, in turn. Raises StoreUnavailable."""
         answers = await self._queue.submit_many(jobs, caps=self._caps_of(jobs[0].spec.tenant), together=together)
         for job, answer in zip(jobs, answers, strict=True):
-            metrics.SUBMITS.labels(job.spec.agent, type(answer).__name__.lower()).inc()
+            _count(job, answer)
         return answers
 
     def let_in(self, job: Submission, answer: Outcome) -> Admitted | Repeated:
@@ -178,6 +184,10 @@ class Admission:
 
     def _caps_of(self, tenant: str) -> Caps:
         return self._caps.get(tenant, self._usual_caps)
+
+
+def _count(job: Submission, answer: Outcome) -> None:
+    metrics.SUBMITS.labels(job.spec.agent, type(answer).__name__.lower()).inc()
 
 
 def retry_after(ahead: int, pace: Pace) -> int:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
@@ -65,3 +66,8 @@ def _problem(error: Exception) -> Problem:
 def store_unavailable() -> Problem:
     detail = "The job store is not available; repeat the request, with an Idempotency-Key so that it counts once."
     return Problem(Code.STORE_UNAVAILABLE, detail, headers={"Retry-After": "2"})
+
+
+def all_of(request: Request, header: str) -> str | None:
+    """A header that is a list, which may come in several lines (RFC 9110 §5.3); None when it is not there."""
+    return ", ".join(request.headers.getlist(header)) if header in request.headers else None

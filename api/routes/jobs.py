@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from api import presenter, schemas
 from api.access import ReaderOf, SubmitterOf
-from api.admission import Repeated
+from api.admission import KEY_HEADER, Repeated
 from api.body import read_json
 from api.documents import errors, json_body
+from api.exchange import all_of
 from api.lookup import find, made_before, no_such_job
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
@@ -50,6 +51,8 @@ async def submit(
     """Takes the job and answers 202 once it cannot be lost any more; poll the address in `Location`."""
     if parts.draining:
         raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
+    if len(request.headers.getlist(KEY_HEADER)) > 1:
+        raise invalid(FieldError(pointer=KEY_HEADER, detail="is given more than once"))
     body = await read_json(request, max_bytes=parts.settings.api.max_body_bytes)
     admitted = await parts.admission.submit(
         schemas.parse_job_request(body),
@@ -65,7 +68,7 @@ async def submit(
     else:
         sighting = admitted.sighting
         submits_left = admitted.submits_left
-    wish = _PREFER_WAIT.search(prefer or "")
+    wish = _PREFER_WAIT.search(all_of(request, "prefer") or "")
     if wish:
         headers["Preference-Applied"] = f"wait={min(int(wish[1]), LONGEST_WAIT_SECONDS)}"
         sighting = await _until_finished(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
@@ -83,6 +86,7 @@ async def submit(
     summary="Read a job",
 )
 async def read(
+    request: Request,
     job_id: str,
     parts: PartsOf,
     tenant: ReaderOf,
@@ -93,12 +97,13 @@ async def read(
 ) -> Response:
     """The job as it is now, or with `wait` as it is at its next change."""
     seconds = min(wait, LONGEST_WAIT_SECONDS)
+    tags = all_of(request, "if-none-match")
     with parts.followers.follow(job_id) as change:
         sighting = await find(parts, job_id, tenant)
-        seen = presenter.matches(if_none_match, sighting.job.revision)
-        if seconds and not sighting.job.finished and (seen or if_none_match is None):
+        seen = presenter.matches(tags, sighting.job.revision)
+        if seconds and not sighting.job.finished and (seen or tags is None):
             sighting = await _next_change(parts, change, sighting, tenant, seconds)
-    if presenter.matches(if_none_match, sighting.job.revision):
+    if presenter.matches(tags, sighting.job.revision):
         return Response(status_code=304, headers=_headers(sighting))
     return _job_response(sighting)
 

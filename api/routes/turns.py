@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.access import ReaderOf
 from api.documents import errors
+from api.exchange import all_of
 from api.lookup import no_such_job
 from api.parts import PartsOf
 from api.presenter import matches, weak_tag
@@ -26,7 +27,11 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
     summary="Read a job's turns",
 )
 async def turns(
-    job_id: str, parts: PartsOf, tenant: ReaderOf, if_none_match: Annotated[str | None, Header()] = None
+    request: Request,
+    job_id: str,
+    parts: PartsOf,
+    tenant: ReaderOf,
+    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Each answer of the model with its usage and cost, who served it, and what became of each tool call. While a job
     runs these are its turns so far. The tag is that of the job, whose every change is told there."""
@@ -34,6 +39,6 @@ async def turns(
     if journal is None:
         raise no_such_job()
     headers = {"ETag": weak_tag(journal.revision)}
-    if matches(if_none_match, journal.revision):
+    if matches(all_of(request, "if-none-match"), journal.revision):
         return Response(status_code=304, headers=headers)
     return Response(to_json(turn_list(job_id, journal)), headers=headers, media_type="application/json")

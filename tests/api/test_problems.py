@@ -35,7 +35,9 @@ async def test_an_address_of_nothing_is_404(http: httpx2.AsyncClient, method: st
     ("path", "allowed"),
     [
         ("/v1/jobs", "GET, POST"),
-        ("/v1/jobs/x", "GET"),
+        ("/v1/jobs/x", "DELETE, GET"),
+        ("/v1/jobs/x/turns", "GET"),
+        ("/v1/jobs:batch", "POST"),
         ("/v1/jobs/x/cancel", "POST"),
         ("/v1/agents", "GET"),
         ("/healthz", "GET"),
