@@ -30,7 +30,9 @@ class Needs(SecurityBase):
         )
 
     async def __call__(self, request: Request, parts: PartsOf) -> Caller:
-        caller = parts.authenticator.caller(request.headers.get("authorization"), request.url.query)
+        caller = parts.authenticator.caller(
+            request.headers.get("authorization"), request.scope["query_string"].decode("latin-1")
+        )
         if caller.scopes.isdisjoint(self.scopes):
             raise self._forbidden(caller)
         return caller

@@ -28,8 +28,10 @@ class StrictRoute(APIRoute):
         known = _query_names(self.dependant)
 
         async def strictly(request: Request) -> Response:
-            if request.scope["query_string"]:
-                _check(request.query_params, known)
+            if request.scope["query_string"] and (wrong := _wrong(request.query_params, known)):
+                for one in filter(_is_simple, self.dependant.dependencies):
+                    await _solve(one, request)  # who may not ask at all is told that, and no more
+                raise invalid(*wrong[:MOST_ERRORS])
             return await answer(request)
 
         return strictly
@@ -82,12 +84,10 @@ def _query_names(needed: Dependant) -> set[str]:
     return own.union(*map(_query_names, needed.dependencies))
 
 
-def _check(given: QueryParams, known: set[str]) -> None:
+def _wrong(given: QueryParams, known: set[str]) -> list[FieldError]:
     counts = Counter(name for name, _ in given.multi_items())
-    wrong = [
+    return [
         FieldError(pointer=f"?{name}", detail="given more than once" if name in known else "there is no such parameter")
         for name, count in counts.items()
         if name not in known or count > 1
     ]
-    if wrong:
-        raise invalid(*wrong[:MOST_ERRORS])
