@@ -21,6 +21,8 @@ class Sizes:
     wall_seconds: float = 5
     in_flight: int = 1000
     waiting: int = 1000
+    http_seconds: float = 8
+    """How long each server is under load; as much as a quarter of it before, to warm up."""
     crash_seconds: float = 30
     """How long the job runs whose worker is killed."""
     crash_cap: float | None = None
@@ -39,6 +41,7 @@ SMALL = Sizes(
     wall_seconds=2,
     in_flight=200,
     waiting=200,
+    http_seconds=1,
     crash_seconds=15,
     crash_cap=15,
     term_seconds=6,

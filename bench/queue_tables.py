@@ -64,6 +64,22 @@ TABLES = (
         "From the request to the moment the simulated provider receives the model call; one connection, kept open.",
     ),
     Table(
+        "Submits over HTTP, one process, 32 connections",
+        (
+            Column("POST /v1/jobs /s", number("rate", 0), "ingress"),
+            Column("p99 ms", number("p99_ms", 1), "ingress"),
+            Column("CPU µs each", number("cpu_us", 0), "ingress"),
+            Column("a bare route with one EVALSHA /s", number("evalsha_rate", 0), "ingress"),
+            Column("p99 ms", number("evalsha_p99_ms", 1), "ingress"),
+            Column("CPU µs each", number("evalsha_cpu_us", 0), "ingress"),
+            Column("one with arq's enqueue_job /s", number("arq_rate", 0), "ingress"),
+            Column("CPU µs each", number("arq_cpu_us", 0), "ingress"),
+            Column("one that answers a constant /s", number("constant_rate", 0), "ingress"),
+        ),
+        "FastAPI on the same server and the same store, one after the other in one run: `ingress/baseline.py`. The "
+        "bare routes check two fields and write two keys; ours does all that the contract says.",
+    ),
+    Table(
         "Draining no-op jobs, one worker process",
         (
             Column("jobs/s", number("rate", 0), "drain"),

@@ -95,6 +95,17 @@ TARGETS = (
         _at_most(8),
         contender="sluice-http",
     ),
+    Target(
+        "submits over HTTP, of what a bare route with one EVALSHA takes in the same run",
+        "ingress",
+        "of_evalsha_percent",
+        "default",
+        "%",
+        _at_least(80),
+        _at_least(100),
+        contender="sluice-http",
+        digits=0,
+    ),
     Target("no-op jobs drained", "drain", "rate", "drain", "/s", _times_peers(1), _times_peers(2), digits=0),
     Target(
         "enqueued one by one", "enqueue_single", "rate", "default", "/s", _at_least(4000), _at_least(5000), digits=0

@@ -1,7 +1,19 @@
 """All measurements of the queue, in the order in which a repeat makes them."""
 
 from bench.measurement import Measurement
-from bench.measurements import crash, drain, enqueue, http_latency, idle, in_flight, live_long, sigterm, waiting, wall
+from bench.measurements import (
+    crash,
+    drain,
+    enqueue,
+    http_latency,
+    idle,
+    in_flight,
+    ingress,
+    live_long,
+    sigterm,
+    waiting,
+    wall,
+)
 
 ALL: tuple[Measurement, ...] = (
     enqueue.SINGLE,
@@ -10,6 +22,7 @@ ALL: tuple[Measurement, ...] = (
     wall.WALL,
     idle.IDLE,
     http_latency.HTTP_LATENCY,
+    ingress.INGRESS,
     crash.CRASH,
     crash.FREEZE,
     live_long.LIVE_LONG,
