@@ -1,5 +1,6 @@
--- job_delete: erases a finished job of a tenant: what was asked, said and noted, and how it ended. What is left of its
--- idempotency key is the id that it made, so that a late repeat does not run the job again.
+-- job_delete: erases a finished job of a tenant: what was asked, said, noted and told, and how it ended. Of its
+-- webhooks the log stays, which holds nothing of that; one still under way says the end without the output. Of its
+-- idempotency key the id stays that it made, so that a late repeat does not run the job again.
 -- USES job_common job_states
 -- KEYS
 -- ARGV id tenant
@@ -12,6 +13,6 @@ if not FINISHED[job.status] then return 'unfinished' end
 if job.idempotency and redis.call('HGET', job.idempotency, 'job_id') == id then
   redis.call('HDEL', job.idempotency, 'fingerprint')
 end
-redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, ARQ_RESULT .. id)
+redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, job.key .. EVENTS, ARQ_RESULT .. id)
 redis.call('ZREM', TENANT_JOBS .. tenant, id)
 return 'deleted'
