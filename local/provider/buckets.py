@@ -51,7 +51,7 @@ class Bucket:
         foreign = refill * self._share
         kept = min(refill - foreign, self.capacity - self._level)
         self._updated = now
-        self._level += kept
+        self._level = min(self.capacity, self._level + kept)  # sums of fractions may end a trifle above
         self._flows.refilled += refill
         self._flows.foreign += foreign
         self._flows.spilled += refill - foreign - kept

@@ -1,7 +1,7 @@
 -- job_delete: erases a finished job of a tenant: what was asked, said, noted and told, and how it ended. Of its
 -- webhooks the log stays, which holds nothing of that; one still under way says the end without the output. Of its
 -- idempotency key the id stays that it made, so that a late repeat does not run the job again.
--- USES job_common job_states
+-- USES job_common job_outbox job_states
 -- KEYS
 -- ARGV id tenant
 -- RETURNS 'deleted', 'unfinished', or 'unknown', for another tenant's job, too

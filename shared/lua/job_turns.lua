@@ -1,5 +1,5 @@
 -- job_turns: the journal of a tenant's job, and how the job stood then.
--- USES job_common job_states
+-- USES job_common job_outbox job_states
 -- KEYS
 -- ARGV id tenant
 -- RETURNS {status, revision, {record, …}}, or nothing for a job there is not, another tenant's included
