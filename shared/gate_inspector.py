@@ -20,17 +20,8 @@ class GateInspector:
     async def look(self, pool: Pool, tenant: str = "") -> dict[str, Any]:
         """The pool as it stands, in the fields that `shared/lua/gate_read.lua` names; `own` are the tenant's, or
         `by_tenant` those of each for EVERY_TENANT."""
-        name = pool.name
-        where = {
-            "state": keys.gate_state(name),
-            "high": keys.gate_line(name, "high"),
-            "standard": keys.gate_line(name, "standard"),
-            "low": keys.gate_line(name, "low"),
-            "waiting": keys.gate_waiting(name),
-            "tenants": keys.gate_tenants(name),
-            "calls": keys.gate_calls(name),
-            "tags": keys.gate_tags(name),
-        }
+        where = keys.gate(pool.name)
+        del where["holders"]  # a look needs nobody's sign of life
         seen: dict[str, Any] = json.loads(
             await script("gate_read")(self._redis, where, {"tenant": tenant, "limits": pool.limits.as_json()})
         )

@@ -26,13 +26,11 @@ local function adopt(entry, age)
   add('taken_output', said)
   buckets.output.level = buckets.output.level - math.min(said, entry.speed * REFILLED_MS)
   usage.drawn(said)
-  redis.call('HSET', calls, id, cmsgpack.pack(entry))
-  redis.call('PEXPIRE', calls, DAY_MS)
+  grants.put(id, entry)
 end
 
 meter.flow()
-redis.call('ZADD', holders, now, worker)
-redis.call('PEXPIRE', holders, DAY_MS)
+grants.sign_of_life()
 if redis.call('SET', adopted, '1', 'NX', 'PX', REMEMBERED_MS) then
   local waits, flies = redis.call('HGET', waiting, id), redis.call('HGET', calls, id)
   if waits then line.leave(id, cmsgpack.unpack(waits)) end

@@ -53,7 +53,7 @@ local function may_try_again()
 end
 
 meter.flow()
-if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
+grants.sign_of_life()
 local passed, waits = redis.call('HGET', calls, asking), not line.nobody_waits() and redis.call('HGET', waiting, asking)
 if passed then
   passed = cmsgpack.unpack(passed)

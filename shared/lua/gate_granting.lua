@@ -27,6 +27,19 @@ function grants.in_flight()
   return flying
 end
 
+-- This worker lives.
+function grants.sign_of_life()
+  if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
+end
+
+-- From now on the call is in flight.
+function grants.put(id, call)
+  local before = grants.in_flight()
+  redis.call('HSET', calls, id, cmsgpack.pack(call))
+  if before == 0 then redis.call('PEXPIRE', calls, DAY_MS) end
+  flying = before + 1
+end
+
 function grants.remove(id)
   grants.in_flight()
   flying = flying - redis.call('HDEL', calls, id)
@@ -52,7 +65,7 @@ function grants.bury_the_dead()
   redis.call('ZREMRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
   for _, name in ipairs(found) do dead[name] = true end
   local kinds = {calls}
-  if get('waiting_1', 0) + get('waiting_2', 0) + get('waiting_3', 0) <= MOST_LOOKED_THROUGH then kinds[2] = waiting end
+  if line.length() <= MOST_LOOKED_THROUGH then kinds[2] = waiting end
   for _, kind in ipairs(kinds) do
     local all = redis.call('HGETALL', kind)
     for i = 1, #all, 2 do
@@ -83,9 +96,7 @@ function grants.admit(id, call, wait)
   meter.take(call)
   call.starts = now + wait
   saved.last_start = math.max(get('last_start', 0), call.starts)
-  redis.call('HSET', calls, id, cmsgpack.pack(call))
-  if grants.in_flight() == 0 then redis.call('PEXPIRE', calls, DAY_MS) end
-  flying = flying + 1
+  grants.put(id, call)
   granted[id] = wait
   if saved.breaker == 'half' then saved.canary = id end
 end

@@ -18,7 +18,7 @@ local function give_up_unknown(mine)
 end
 
 meter.flow()
-if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
+grants.sign_of_life()
 if known ~= '' then give_up_unknown(cjson.decode(known)) end
 local next_ms, leads = grants.conclude(worker)
 local passed, unknown = {}, {}

@@ -45,9 +45,9 @@ end
 -- A class that has somebody to serve again takes up at the turn of the one served last.
 function line.wake_up(class) saved['turn_' .. class] = math.max(get('turn_' .. class, 0), get('turn', 0)) end
 
-function line.nobody_waits()
-  return get('waiting_1', 0) + get('waiting_2', 0) + get('waiting_3', 0) == 0
-end
+function line.length() return get('waiting_1', 0) + get('waiting_2', 0) + get('waiting_3', 0) end
+
+function line.nobody_waits() return line.length() == 0 end
 
 local first_id, first  -- whose turn it is, once that was asked for and as long as nobody comes or goes
 

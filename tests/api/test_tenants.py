@@ -10,6 +10,7 @@ from local.service_process import ServiceProcess
 from shared import keys
 from shared.redis_client import Redis
 from tests.api.talk import WORK, StandIn, announce, client, digest, job_of, problem, tracebacks
+from tests.api.tenancy import api_of
 
 FLOOD, ACME = {"Authorization": "Bearer flood-key"}, {"Authorization": "Bearer acme-key"}
 TENANTS = f"""
@@ -25,10 +26,7 @@ weight = 2.5
 
 @pytest.fixture(scope="module")
 def api(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    path = tmp_path_factory.mktemp("tenants") / "sluice.toml"
-    path.write_text(TENANTS)
-    settings = {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0", "SLUICE_CONFIG": str(path)}
-    with ServiceProcess("api", settings) as process:
+    with api_of(TENANTS, tmp_path_factory.mktemp("tenants"), redis_server.url) as process:
         yield process
     assert not tracebacks(process.log)
     assert not [line for line in process.log if line.get("event") == "setting_without_effect"]

@@ -15,6 +15,7 @@ from shared.outbox import Outbox, Room, Settlement
 from shared.redis_client import Redis
 from shared.webhook import EventType
 from tests.api.talk import WORK, StandIn, announce, client, digest, job_of, pointers, problem, tracebacks
+from tests.api.tenancy import api_of
 from tests.shared.test_receiver import NOT_PUBLIC, NUMBERS, ODD
 
 ACME, GLOBEX = {"Authorization": "Bearer acme-key"}, {"Authorization": "Bearer globex-key"}
@@ -30,10 +31,7 @@ ENDPOINT = {"id", "object", "url", "description", "created_at", "status", "disab
 
 @pytest.fixture(scope="module")
 def api(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
-    path = tmp_path_factory.mktemp("webhooks") / "sluice.toml"
-    path.write_text(TENANTS)
-    settings = {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0", "SLUICE_CONFIG": str(path)}
-    with ServiceProcess("api", settings) as process:
+    with api_of(TENANTS, tmp_path_factory.mktemp("webhooks"), redis_server.url) as process:
         yield process
     assert not tracebacks(process.log)
     assert "whsec_" not in str(process.log)
