@@ -29,7 +29,8 @@ logger = log.get(__name__)
 
 KEEP_SECONDS = 2.0
 """How often a worker with calls at the gate says that it lives, and asks for what it may have missed."""
-_OBSERVE_SECONDS = 0.5
+OBSERVE_SECONDS = 0.5
+"""How seldom a worker passes on what headers say while nothing is new about it."""
 _DOUBT_SECONDS = 120.0
 """How long after a call was cancelled unanswered, its command may still be on its way."""
 _MISJUDGED, _MATTERS = 0.25, 0.002
@@ -133,7 +134,7 @@ class Gate:
             return
         pool, now = reservation.pool, clock.monotonic()
         news = headroom.limit and headroom.limit != self._limits_seen.get(pool.name)
-        due = headroom.scarce and now - self._observed.get(pool.name, 0) >= _OBSERVE_SECONDS
+        due = headroom.scarce and now - self._observed.get(pool.name, 0) >= OBSERVE_SECONDS
         if news or due or reservation.awaited or _misjudged(reservation, headroom):
             self._limits_seen[pool.name] = dict(headroom.limit)
             self._observed[pool.name] = now

@@ -14,8 +14,12 @@ local UNSHOWN = BURST / 3600000  -- how fast, per ms, larger bursts are believed
 local NEARLY_ALL = 0.8           -- of a bucket
 local QUIET_MS = 300             -- so long nobody may have started when a call needs nearly all of a bucket
 local MOMENT_MS = 100            -- within which calls may overtake each other on their way
--- Of a bucket nobody gets so much: it pays for lag and for wrong estimates, of which those of output are worst.
+-- Of a bucket nobody gets so much: it pays for lag and for wrong estimates, of which those of output are worst. Of input
+-- it is also what somebody else with the same key may take of the refill before the gate hears of it.
 local MARGIN = {requests = 0, input = 0.05, output = 0.4}
+local UNHEARD = {requests = 0, input = 2 / 3, output = 0}
+local MOST_UNHEARD = 0.2
+local HEARS_AFTER_MS, HEARS_EVERY_MS = 250, 250  -- how late a call's headers come, until that is learned; how seldom
 local PACE = 0.1                 -- tokens of an answer per ms, until it is learned
 local RECOVERY = 0.05 / 6000     -- how fast, per ms, the pace comes back after 429s
 
@@ -28,7 +32,8 @@ function meter.shape(name)
   local bucket = buckets[name] or {}
   bucket.limit, bucket.rate = limit, limit / 60000 * factor * get('share_' .. name, 1)
   bucket.capacity = math.max(1, limit * get('burst_' .. name, FIRST_BURST))
-  bucket.margin = MARGIN[name] * bucket.capacity
+  local unheard = UNHEARD[name] * bucket.rate * (get('hears_after', HEARS_AFTER_MS) + HEARS_EVERY_MS)
+  bucket.margin = math.max(MARGIN[name] * bucket.capacity, math.min(MOST_UNHEARD * bucket.capacity, unheard))
   bucket.level = math.min(bucket.capacity, bucket.level or get('level_' .. name, bucket.capacity))
   buckets[name] = bucket
 end

@@ -9,6 +9,7 @@ local word = {}
 local FRESH_MS = 3000            -- so old, the word of a level may still raise it
 local LOW = 0.5                  -- of a bucket: it has surely not been full
 local STEADY, LEAST_SHARE = 0.5, 0.1
+local OF_LATE = 0.1             -- of a mean
 local LEAST_SPAN_MS, ENOUGH = 500, 10  -- over which a refill is measured: as many calls of its like
 local GRAIN = {requests = 0, input = 500, output = 500}  -- what is left of large limits is said in thousands
 local GRAIN_FROM = 10000
@@ -54,12 +55,13 @@ end
 -- Calls that were granted within a moment of it may have got there before or after it: as far as that goes, what is
 -- believed stays. Nothing left may also mean a debt, and what was said of a later moment goes before.
 function word.levels(remaining, call)
+  local age = math.max(0, now - call.starts)
+  saved.hears_after = saved.hears_after and saved.hears_after + OF_LATE * (age - saved.hears_after) or age
   for i, name in ipairs(DIMENSIONS) do
     local bucket, left, told = buckets[name], remaining[name], get('told_' .. name, 0)
     if left then
       saved['shown_' .. name] = true
       if left > bucket.capacity then meter.hold(name, left / bucket.limit) end
-      local age = math.max(0, now - call.starts)
       local since = math.min(bucket.capacity, left + bucket.rate * age) - meter.taken(name)
       local surely = name == 'output' and call.taken[i] or call.surely_taken[i]
       local most, least = since + call.taken[i], since + surely - word.grain(name)

@@ -9,16 +9,17 @@ SECONDS_A_TOKEN = 1 / 50
 
 @dataclass
 class Bucket:
-    """Amounts in requests or tokens, times in seconds."""
+    """Amounts in requests or tokens, times in seconds. `foreign` is the share of the refill that somebody else gets."""
 
     limit: float
     burst: float
     level: float
     at: float
+    foreign: float = 0.0
 
     def now(self, now: float) -> float:
-        capacity = max(1.0, self.limit * self.burst)
-        self.level = min(capacity, self.level + (now - self.at) * self.limit / 60)
+        refill = (now - self.at) * self.limit / 60 * (1 - self.foreign)
+        self.level = min(self.capacity, self.level + refill)
         self.at = now
         return self.level
 
