@@ -1,6 +1,7 @@
 -- gate_breaker: whether calls may start at all. After several failures of the provider nobody calls (open); then one
 -- call of the whole fleet tries (half), and as soon as it is answered the others follow slowly: a window of calls in
--- flight that grows by one with each success, so that a provider that has just come back is not hit by all at once.
+-- flight that grows by one with each that is answered, so that a provider that has just come back is not hit by all at
+-- once.
 -- What becomes of calls that began before it opened says nothing of what came after.
 -- KEYS
 -- ARGV
@@ -9,7 +10,7 @@
 local breaker = {}
 local FAILURES = 5            -- that open it; a success takes half a failure back
 -- Each time that an outage has lasted by so much of itself longer, somebody tries, but not more often or more seldom.
-local LONGER, FIRST_MS, LONGEST_MS = 1 / 8, 1000, 60000
+local LONGER, FIRST_MS, LONGEST_MS = 1 / 20, 400, 60000
 local SLOW_START = 4
 
 function breaker.window() return math.min(limits_of.in_flight, get('window', limits_of.in_flight)) end
@@ -39,7 +40,7 @@ function breaker.trip(jitter)
 end
 
 -- The one that tries is being answered.
-function breaker.came_back(id)
+local function came_back(id)
   if saved.breaker ~= 'half' or saved.canary ~= id then return end
   saved.breaker, saved.out_since = 'closed', nil
   saved.closed_at, saved.window = now, SLOW_START
@@ -48,10 +49,17 @@ end
 
 function breaker.began_after(call) return saved.breaker ~= 'open' and call.starts >= get('closed_at', 0) end
 
-function breaker.went_well(id, call)
-  breaker.came_back(id)
-  if saved.breaker == 'half' or not breaker.began_after(call) then return end
+-- A call is being answered: that may be said when it begins, and again when it ends.
+function breaker.answers(id, call)
+  came_back(id)
+  if call.answers or saved.breaker == 'half' or not breaker.began_after(call) then return end
+  call.answers = true
   if breaker.window() < limits_of.in_flight then add('window', 1) end
+end
+
+function breaker.went_well(id, call)
+  breaker.answers(id, call)
+  if saved.breaker == 'half' or not breaker.began_after(call) then return end
   saved.failures = math.max(0, get('failures', 0) - 0.5)
 end
 

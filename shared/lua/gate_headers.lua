@@ -76,11 +76,10 @@ function word.levels(remaining, call)
 end
 
 -- The provider has counted the input of a call that it began to answer.
-function word.input(id, call, counted)
+function word.input(call, counted)
   meter.correct('input', call, counted - call.input)
   usage.counted(call, counted)
   call.input = counted
-  redis.call('HSET', calls, id, cmsgpack.pack(call))
 end
 
 -- There is what is left, and what the call needs after the time that is named, which is rounded up: a call that comes

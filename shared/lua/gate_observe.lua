@@ -12,9 +12,10 @@ if said ~= '' then
   word.limits(heard.limit)
   if flies then
     local call = cmsgpack.unpack(flies)
-    if heard.input then word.input(id, call, heard.input) end
+    if heard.input then word.input(call, heard.input) end
     word.levels(heard.remaining, call)
-    breaker.came_back(id)
+    breaker.answers(id, call)
+    redis.call('HSET', calls, id, cmsgpack.pack(call))
   end
 end
 return {grants.conclude(worker)}

@@ -69,8 +69,8 @@ async def test_ten_minutes_of_outage_cost_hardly_a_call(fleet: Caller) -> None:
     at_first = len(weather.tried)
     await fleet.run(OUTAGE_SECONDS / 2, step=0.5)
 
-    assert at_first <= under_way + 50, "more often at first, since most outages are short"
-    assert len(weather.tried) - at_first <= 10, "then about one a minute, of the whole fleet"
+    assert at_first <= under_way + 100, "more often at first, since most outages are short"
+    assert len(weather.tried) - at_first <= 20, "then about two a minute, of the whole fleet"
     assert await in_flight(fleet) <= 1
 
 
@@ -85,11 +85,11 @@ async def test_the_provider_is_tried_within_a_minute_and_then_come_back_to_slowl
         assert await in_flight(fleet) <= 1, "one tries"
         await fleet.run(0.1, step=0.1)
 
-    succeeded = 0
-    while succeeded < POOL.limits.in_flight:
+    answered = 0
+    while answered < POOL.limits.in_flight:
         await fleet.run(0.05, step=0.05)
-        succeeded = round(fleet.produced("requests") - before) - len(weather.calls)
-        assert await in_flight(fleet) <= 4 + succeeded, "four at a time, and one more with each success"
+        answered = round(fleet.produced("requests") - before)
+        assert await in_flight(fleet) <= 4 + answered, "four at a time, and one more with each that is answered"
     assert fleet.gates.now - back < 100
 
     before = fleet.produced("requests")

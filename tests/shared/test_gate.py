@@ -181,7 +181,7 @@ async def test_a_failing_provider_is_an_outage(redis: Any) -> None:
         await gate.reserve(POOL, CALL, patience=0.1)
 
     assert caught.value.outage
-    assert 0.5 < caught.value.seconds <= 1.25
+    assert 0.2 < caught.value.seconds <= 0.5
 
 
 async def test_headers_are_told_when_they_are_news(redis: Any) -> None:

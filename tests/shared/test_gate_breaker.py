@@ -59,6 +59,19 @@ async def test_it_closes_as_soon_as_the_one_that_tries_is_being_answered(gates: 
     assert len(await gates.in_flight(where)) == 4
 
 
+async def test_the_window_grows_when_an_answer_begins_and_once_for_each(gates: Gates) -> None:
+    where = pool(in_flight=50)
+    await gates.fill(where)
+    await gates.ends(await opened(gates, where))
+    before, entry = (await gates.look(where))["window"], await gates.enter(where, call())
+
+    await gates.worker().commands.observe(where, Headroom({"requests": 600}, {"requests": 599}), entry.id)
+    assert (await gates.look(where))["window"] == before + 1
+
+    await gates.ends(entry)
+    assert (await gates.look(where))["window"] == before + 1
+
+
 async def test_an_end_that_is_told_several_times_is_one_success(gates: Gates) -> None:
     where = pool(in_flight=50)
     await gates.fill(where)

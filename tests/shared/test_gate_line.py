@@ -369,14 +369,14 @@ async def test_failures_open_the_breaker_and_one_call_tries_for_all(gates: Gates
     behind = [await gates.enter(where, call()) for _ in range(20)]
     assert not any(entry.granted for entry in behind)
 
-    await gates.later(0.7, where)
+    await gates.later(0.25, where)
     assert await gates.in_flight(where) == set()
     await gates.later(1, where)
     flying = await gates.in_flight(where)
     assert len(flying) == 1
     canary = next(entry for entry in behind if entry.id in flying)
     await gates.leave(canary, Spent("down", Used()))
-    await gates.later(0.7, where)
+    await gates.later(0.25, where)
     assert await gates.in_flight(where) == set(), "and again nobody calls"
     await gates.later(1, where)
     (second,) = await gates.in_flight(where)
