@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shared import keys
@@ -17,14 +17,20 @@ ANNOUNCE_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """One agent as callers see it. `budget` holds the agent's own limits, by the names of `shared.job.Budget`."""
+    """One agent as callers see it. `budget` holds the agent's own limits, by the names of `shared.job.Budget`.
+
+    `tools` are as the Messages API takes them, with `effect`, `approval` and `timeout_seconds`. `input_schema` says
+    what a job's `input` may be; where that is a text that holds JSON, its `contentSchema` says what the text may hold.
+    """
 
     name: str
     version: str
     description: str
     chain: str
-    tools: list[dict[str, str]]
+    tools: list[dict[str, Any]]
     budget: dict[str, Any]
+    kind: str = "declared"
+    input_schema: dict[str, Any] = field(default_factory=dict)
 
 
 class Catalogue:

@@ -5,10 +5,12 @@ list. Whoever opens a job again reads the journal and knows where it stands: fin
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from shared.step import Mark, StepIntentRecord, StepRecord, marked
 from shared.stored import build
 from shared.usage import Usage
 
@@ -42,6 +44,8 @@ class ModelRecord:
     request_id: str | None
     milliseconds: int
     served_as: ServedAs = ServedAs.FIRST
+    mark: Mark | None = None
+    """Which call of a custom agent's function this answers."""
 
     @property
     def text(self) -> str:
@@ -75,7 +79,7 @@ class ResultRecord:
     milliseconds: int
 
 
-Record = ModelRecord | IntentRecord | ResultRecord
+Record = ModelRecord | IntentRecord | ResultRecord | StepIntentRecord | StepRecord
 
 
 def to_json(record: Record) -> str:
@@ -89,11 +93,15 @@ def from_json(text: str) -> Record:
     if kind == ModelRecord.kind:
         return build(
             ModelRecord,
-            fields
+            marked(fields)
             | {"usage": build(Usage, fields["usage"]), "served_as": ServedAs(fields.get("served_as", ServedAs.FIRST))},
         )
     if kind == IntentRecord.kind:
         return build(IntentRecord, fields)
+    if kind == StepIntentRecord.kind:
+        return build(StepIntentRecord, marked(fields))
+    if kind == StepRecord.kind:
+        return build(StepRecord, marked(fields))
     return build(ResultRecord, fields)
 
 
@@ -124,6 +132,11 @@ class Transcript:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The journal, oldest first."""
+        return self._records
 
     @property
     def last_model(self) -> ModelRecord | None:

@@ -48,6 +48,7 @@ LAYERS = (
             "pace",
             "pool",
             "submission",
+            "step",
             "turn",
             "stored",
             "mistakes",

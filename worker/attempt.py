@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 
 from shared import clock, log
 from shared.checkpoints import Checkpoints
@@ -18,8 +19,8 @@ from worker.agents.agent import Agent
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller, Wanted
 from worker.narrator import Audience, Narrator
-from worker.provider import ModelRequest
-from worker.tool_runner import ToolOutcome, run_tool
+from worker.provider import Question
+from worker.tool_runner import ToolOutcome, fits, run_tool
 from worker.tools import ToolContext
 
 
@@ -80,6 +81,15 @@ class Attempt:
         return {target.pool.name: target.pool for target in self._chain.targets}
 
     @property
+    def job(self) -> Job:
+        """As it was when this attempt began."""
+        return self._job
+
+    @property
+    def notes(self) -> Scratchpad:
+        return self._notes
+
+    @property
     def parks(self) -> int:
         """How often the provider has kept this job waiting since it last answered."""
         return 0 if self._answered else self._job.parks
@@ -108,31 +118,39 @@ class Attempt:
         self._saved = len(records)
         return Transcript(self._job.spec.input, records)
 
-    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+    def stay(self) -> None:
+        """Raises to leave the job: to another worker, or because it is no longer wanted."""
         if self._interrupted():  # a tool may have swallowed the cancel
             raise asyncio.CancelledError
         if self._draining.is_set():
             raise Drained
+
+    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+        self.stay()
         if self._deadline is not None and clock.monotonic() >= self._deadline:
             return IncompleteReason.DEADLINE_EXCEEDED
         seconds = clock.monotonic() - self._started
         return budget.exhausted(self._job.spec.budget, transcript.usage, turns=transcript.turns, seconds=seconds)
 
     async def call_model(self, transcript: Transcript, turn: int) -> ModelRecord:
-        allowance = budget.output_allowance(self._job.spec.budget, transcript.usage, self._agent.max_output_tokens)
+        agent = self._agent
+        question = Question(agent.system, transcript.messages, agent.tool_schemas(), agent.max_output_tokens)
+        return await self.ask(question, transcript, turn, partial(fits, agent.tools_by_name))
+
+    async def ask(
+        self, question: Question, transcript: Transcript, turn: int, fits: Callable[[ToolCall], bool]
+    ) -> ModelRecord:
+        """The answer of the first target of the chain that can serve. `fits` tells whether a tool call of the model is
+        one that can be run."""
+        allowance = budget.output_allowance(self._job.spec.budget, transcript.usage, question.max_tokens)
         last = transcript.last_model
         wanted = Wanted(
             job_id=self._job.id,
             asker=self._asker,
             turn=turn,
             last_target=last.target if last else None,
-            tools=self._agent.tools_by_name,
-            request=lambda target: ModelRequest(
-                system=self._agent.system,
-                messages=transcript.messages(target),
-                tools=self._agent.tool_schemas(),
-                max_tokens=allowance,
-            ),
+            fits=fits,
+            request=lambda target: question.to(target, allowance),
         )
         self._narrator.turn_started(turn)
         try:

@@ -17,13 +17,11 @@ from shared import clock, log, metrics
 from shared.chain_scores import ChainScores, Note
 from shared.errors import NoRoomYet, RequestTooLarge, StoreUnavailable
 from shared.pool import Asker
-from shared.turn import ModelRecord, ServedAs, Transcript
+from shared.turn import ModelRecord, ServedAs, ToolCall, Transcript
 from shared.usage import NANO
 from worker.chain import Chain
 from worker.model_call import ModelCaller, TargetClient
 from worker.provider import ModelRequest, ProviderBusy, ProviderDown, ProviderError, ProviderRefused
-from worker.tool_runner import fits
-from worker.tools import Tool
 
 logger = log.get(__name__)
 
@@ -45,7 +43,8 @@ class Wanted:
     turn: int
     last_target: str | None
     """Who served the job's turn before."""
-    tools: Mapping[str, Tool]
+    fits: Callable[[ToolCall], bool]
+    """Whether a tool call of the model is one that can be run."""
     request: Callable[[str], ModelRequest]
     """What the target of this name is asked."""
 
@@ -93,7 +92,7 @@ class ChainCaller:
                 say("target_cannot_serve", chain=chain.name, target=target.name, outcome=note.outcome)
                 errors[target.name] = error
                 continue
-            await self._note(chain, target, served_as, _note(record, wanted.tools))
+            await self._note(chain, target, served_as, _note(record, wanted.fits))
             return replace(record, served_as=served_as)
         raise _most_hopeful(chain, errors)
 
@@ -132,14 +131,14 @@ def _outcome(error: NoRoomYet | RequestTooLarge | ProviderError) -> str:
     return "no_room" if isinstance(error, NoRoomYet) else "larger_than_its_pool"
 
 
-def _note(record: ModelRecord, tools: Mapping[str, Tool]) -> Note:
+def _note(record: ModelRecord, fits: Callable[[ToolCall], bool]) -> Note:
     calls = Transcript("", [record]).unanswered()
     return Note(
         outcome="ok",
         milliseconds=record.milliseconds,
         cost_nano=record.usage.cost_nano,
         tool_calls=len(calls),
-        valid_tool_calls=sum(fits(tools, call) for call in calls),
+        valid_tool_calls=sum(fits(call) for call in calls),
     )
 
 

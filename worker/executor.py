@@ -21,12 +21,15 @@ from shared.states import Event, Status
 from shared.turn import Transcript
 from worker.agent_loop import run_agent
 from worker.agents.agent import Agent, Retry
+from worker.agents.custom import CustomAgent
 from worker.attempt import Attempt, Drained, Interruption
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
+from worker.custom_loop import run_custom
 from worker.narrator import Audience
 from worker.provider import ProviderError, ProviderRefused
 from worker.release import Release, within, without_answer, without_room
+from worker.replay import AgentChanged
 
 logger = log.get(__name__)
 
@@ -224,6 +227,8 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: Gat
     deadline = asyncio.timeout(attempt.seconds_left())
     try:
         async with deadline:
+            if isinstance(agent, CustomAgent):
+                return await run_custom(agent, transcript, attempt)
             return await run_agent(agent, transcript, attempt)
     except Drained:
         return Release(WaitReason.CAPACITY)
@@ -272,6 +277,8 @@ def _agent_verdict(error: Exception, retry: Retry, attempt: Attempt) -> Verdict:
     """The agent's own code failed: it goes on from its journal after a while, until its attempts are used up."""
     failures = attempt.failures + 1
     if failures >= retry.attempts:
+        if isinstance(error, AgentChanged):
+            return _failed("agent", "agent_changed", str(error), retryable=True)
         return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
     delay = backoff.spread(backoff.exponential(failures, base=retry.base_seconds, cap=retry.cap_seconds))
     return Release(WaitReason.RETRY_BACKOFF, within(attempt, delay))

@@ -26,6 +26,19 @@ class ModelRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a turn asks, whoever will be asked. `messages` are those that the target of a name may be asked with."""
+
+    system: str
+    messages: Callable[[str], list[dict[str, Any]]]
+    tools: list[dict[str, Any]]
+    max_tokens: int
+
+    def to(self, target: str, max_tokens: int) -> ModelRequest:
+        return ModelRequest(self.system, self.messages(target), self.tools, max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer. `usage` holds tokens only."""
 

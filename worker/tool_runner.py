@@ -89,7 +89,7 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
         if limit.expired():
             return _late(tool)
         logger.warning("tool_failed", tool=tool.name, error=type(error).__name__, where=_last_line(error))
-        return ToolOutcome(_cut(f"{type(error).__name__}: {error}"), is_error=True)
+        return ToolOutcome(cut(f"{type(error).__name__}: {error}"), is_error=True)
 
 
 def _last_line(error: BaseException) -> str:
@@ -127,10 +127,11 @@ def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any] | ToolOutcome:
 
 
 def _text(result: object) -> str:
-    return _cut(result if isinstance(result, str) else to_json(result, serialize_unknown=True).decode())
+    return cut(result if isinstance(result, str) else to_json(result, serialize_unknown=True).decode())
 
 
-def _cut(text: str) -> str:
+def cut(text: str) -> str:
+    """As much of it as is kept of a tool's output."""
     text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair, such as in a strange file name
     if len(text) <= MAX_OUTPUT_CHARACTERS:
         return text

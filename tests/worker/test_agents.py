@@ -79,7 +79,17 @@ def test_the_catalogue_entry_says_what_a_caller_needs() -> None:
 
     entry = agent.entry()
 
-    assert entry.tools == [{"name": "look", "description": "Look.", "effect": "read"}]
+    (shown,) = entry.tools
+    assert shown.pop("input_schema")["properties"] == {"at": {"default": "sky", "title": "At", "type": "string"}}
+    assert shown == {
+        "name": "look",
+        "description": "Look.",
+        "effect": "read",
+        "approval": "never",
+        "timeout_seconds": 60.0,
+    }
+    assert entry.kind == "declared"
+    assert [one["type"] for one in entry.input_schema["anyOf"]] == ["string", "array"]
     assert entry.budget == {"max_turns": 20, "max_tokens": None, "max_cost_usd": "0.500000", "max_seconds": 3600}
     assert (entry.name, entry.description, entry.chain) == ("a", "Looks.", "default")
     assert "secret" not in str(entry)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from worker.chain import Chain
 from worker.chain_caller import ChainCaller, Wanted
 from worker.model_call import ATTEMPTS, ModelCaller, TargetClient
 from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown, ProviderError, ProviderRefused
+from worker.tool_runner import fits
 from worker.tools import tool
 
 LIMITS = {"requests": 600, "input": 600_000, "output": 600_000, "in_flight": 4}
@@ -87,7 +89,9 @@ class Fleet:
         return Chain("default", tuple(self.targets), self.drill_percent, fallback_after_seconds=0.05)
 
     async def call(self, last: str | None = None, tools: Any = ()) -> ModelRecord:
-        wanted = Wanted("job_1", Asker("tester"), 1, last, {one.name: one for one in tools}, self.request)
+        wanted = Wanted(
+            "job_1", Asker("tester"), 1, last, partial(fits, {one.name: one for one in tools}), self.request
+        )
         return await self.caller.call(self.chain, wanted, lambda text: None, self.leaving)
 
     def request(self, target: str) -> ModelRequest:
@@ -150,7 +154,7 @@ async def test_who_asks_to_stay_away_for_longer_than_a_call_may_wait_is_not_wait
 async def test_in_an_outage_the_first_is_not_waited_for(fleet: Fleet) -> None:
     await fleet.shut("one")
     patient = Chain("default", tuple(fleet.targets), fallback_after_seconds=1000)
-    wanted = Wanted("job_1", Asker("tester"), 1, None, {}, fleet.request)
+    wanted = Wanted("job_1", Asker("tester"), 1, None, lambda call: False, fleet.request)
 
     caller = ChainCaller(ModelCaller(fleet.gate, 1000), fleet.scores)
     async with asyncio.timeout(20):

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, ClassVar
 
 from shared.catalogue import AgentEntry
 from shared.usage import dollars, from_dollars
+from worker.agents.job_input import ANY_INPUT, InputForm
 from worker.tools import Tool
 
 _LEAST_COST = Decimal("0.000001")  # what is shown of money
@@ -87,6 +88,13 @@ class Agent:
         if len(set(names)) < len(names):
             raise ValueError(f"agent {self.name} has two tools of the same name")
 
+    kind: ClassVar[str] = "declared"
+
+    @property
+    def form(self) -> InputForm:
+        """What its jobs may bring as `input`."""
+        return ANY_INPUT
+
     @property
     def tools_by_name(self) -> dict[str, Tool]:
         return {tool.name: tool for tool in self.tools}
@@ -97,9 +105,7 @@ class Agent:
     @property
     def version(self) -> str:
         """Changes whenever the declaration does; of an approval rule only that there is one counts."""
-        rules = [
-            [tool.effect, "rule" if callable(tool.approval) else tool.approval, tool.timeout] for tool in self.tools
-        ]
+        rules = [[tool.effect, _rule(tool), tool.timeout] for tool in self.tools]
         budget = asdict(self.budget)
         declared = [self.system, self.tool_schemas(), rules, self.chain, self.max_output_tokens, budget]
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
@@ -113,14 +119,24 @@ class Agent:
             version=self.version,
             description=self.description,
             chain=self.chain,
-            tools=[{"name": tool.name, "description": tool.description, "effect": tool.effect} for tool in self.tools],
+            tools=[
+                tool.schema() | {"effect": tool.effect, "approval": _rule(tool), "timeout_seconds": tool.timeout}
+                for tool in self.tools
+            ],
             budget={
                 "max_turns": budget.max_turns,
                 "max_tokens": budget.max_tokens,
                 "max_cost_usd": dollars(cost_nano) if cost_nano else None,
                 "max_seconds": budget.max_seconds,
             },
+            kind=self.kind,
+            input_schema=self.form.schema(),
         )
+
+
+def _rule(tool: Tool) -> str:
+    """A function has no text of its own that would be the same in another process."""
+    return "rule" if callable(tool.approval) else tool.approval
 
 
 def _named(thing: object) -> str:

@@ -1,0 +1,238 @@
+"""What a custom agent's function is given: model calls and steps that are remembered over crashes, deploys and parking.
+
+A call is answered from the journal if it was made before; else it is made, and saved before its result is handed out.
+What ends an attempt (no room at the gate, a drain, a limit, a lost lease …) is not for the function to handle: it is
+kept here for `worker.custom_loop`, and inside the function it is a `Halted`, which no `except Exception` catches.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, Protocol, cast
+
+from structlog.typing import FilteringBoundLogger
+
+from shared import log
+from shared.job import IncompleteReason, Job
+from shared.scratchpad import Scratchpad
+from shared.step import Mark, StepIntentRecord, StepRecord
+from shared.turn import Block, ModelRecord, Record, ToolCall, Transcript
+from shared.usage import Usage
+from worker.halts import Halted, LimitReached, OutcomeUnknown, StepFailed
+from worker.provider import Question
+from worker.receipts import receipts
+from worker.replay import MODEL, STEP, Replay, fingerprint
+from worker.step_runner import run_step
+from worker.tools import Effect, Tool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What the model said: content blocks of the Messages API, why it stopped, and what that cost."""
+
+    content: list[Block]
+    stop_reason: str
+    usage: Usage
+    model: str
+
+    @property
+    def text(self) -> str:
+        return "".join(block["text"] for block in self.content if block["type"] == "text")
+
+    @property
+    def tool_calls(self) -> list[Block]:
+        """The `tool_use` blocks, each with `id`, `name` and `input`."""
+        return [block for block in self.content if block["type"] == "tool_use"]
+
+
+class Means(Protocol):
+    """What the context needs of the world: `worker.attempt.Attempt`."""
+
+    @property
+    def job(self) -> Job: ...
+    @property
+    def notes(self) -> Scratchpad: ...
+    def stay(self) -> None: ...
+    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None: ...
+    async def ask(
+        self, question: Question, transcript: Transcript, turn: int, fits: Callable[[ToolCall], bool]
+    ) -> ModelRecord: ...
+    async def save(self, record: Record) -> None: ...
+
+
+class Context:
+    """Given to a custom agent's function as its first argument."""
+
+    def __init__(self, transcript: Transcript, means: Means, max_output_tokens: int) -> None:
+        self._transcript = transcript
+        self._means = means
+        self._max_output_tokens = max_output_tokens
+        self._replay = Replay(transcript.records)
+        self._task: asyncio.Task[Any] | None = None
+        self._failures: list[StepRecord] = []
+        self._asking, self._saving = asyncio.Lock(), asyncio.Lock()
+        self._steps_running = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self.halted = asyncio.Event()
+        self.halted_by: Exception | None = None
+        job = means.job
+        self.job_id: str = job.id
+        self.tenant: str = job.spec.tenant
+        self.session_id: str | None = job.spec.session_id
+        self.notes: Scratchpad = means.notes
+        self.logger: FilteringBoundLogger = log.get("agent").bind(logger="agent", job=job.id)
+
+    def begin(self) -> None:
+        """Called in the task that runs the function."""
+        self._task = asyncio.current_task()
+
+    def call_model(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        system: str = "",
+        tools: Sequence[Tool | Mapping[str, Any]] = (),
+        max_tokens: int | None = None,
+        name: str = "model",
+    ) -> Coroutine[Any, Any, ModelAnswer]:
+        """Asks the agent's chain through the gate; a turn of the job. `messages` and `tools` as the Messages API takes
+        them; `max_tokens` is the agent's own limit unless less is asked for. One call of a job is made at a time.
+
+        Give branches that run beside each other a `name` each: by it a call is found again (docs/custom-agents.md).
+        """
+        schemas = [tool.schema() if isinstance(tool, Tool) else dict(tool) for tool in tools]
+        conversation = [dict(message) for message in deepcopy(list(messages))]
+        most = self._max_output_tokens if max_tokens is None else min(max_tokens, self._max_output_tokens)
+        question = Question(system, lambda target: conversation, schemas, most)
+        asked = fingerprint(system, conversation, schemas, most)
+        return self._call_model(self._mark(MODEL, name, asked), conversation, question)
+
+    def step(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        /,
+        *args: Any,
+        effect: Literal["read", "idempotent", "compensable", "irreversible"] = "idempotent",
+        timeout: float = 60.0,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, Any]:
+        """What `function(*args, **kwargs)` returns, which must be JSON; remembered, so that it runs once. A sync
+        function runs in a thread. Raises StepFailed when it raises or does not end within `timeout` seconds.
+
+        After a crash in the middle of it, it runs again if `effect` is `read` or `idempotent`, else the job stops.
+        """
+        kind = Effect(effect)
+        mark = self._mark(STEP, name, fingerprint(args, kwargs))
+        return self._step(mark, partial(function, *args, **kwargs), kind, timeout)
+
+    def idempotency_key(self, name: str) -> str:
+        """The key of the next step of this name, the same for every attempt at it: for whatever the step calls."""
+        return f"{self.job_id}/{name}/{self._replay.count(STEP, name) + 1}"
+
+    def halt(self, error: Exception) -> None:
+        """Ends the attempt; the first reason counts."""
+        if self.halted_by is None:
+            self.halted_by = error
+        self.halted.set()
+
+    async def quiet(self) -> None:
+        """Returns once no step runs; what it did is saved then."""
+        await self._quiet.wait()
+
+    def not_asked_for(self) -> list[str]:
+        """Once the function has returned: what is recorded and was not asked for. Raises AgentChanged."""
+        return self._replay.close()
+
+    def _mark(self, kind: str, name: str, asked: str) -> Mark:
+        return self._replay.mark(kind, name, asked, alone=asyncio.current_task() is self._task)
+
+    async def _call_model(self, mark: Mark, messages: list[dict[str, Any]], question: Question) -> ModelAnswer:
+        with self._halting():
+            recorded = cast(ModelRecord | None, self._replay.answer(MODEL, mark)) or await self._bought(
+                mark, messages, question
+            )
+        return ModelAnswer(deepcopy(recorded.content), recorded.stop_reason, recorded.usage, recorded.model)
+
+    async def _bought(self, mark: Mark, messages: list[dict[str, Any]], question: Question) -> ModelRecord:
+        async with self._asking:
+            await self._go_on()
+            for receipt in receipts(self._transcript, messages):
+                await self._save(receipt)
+            if reason := self._means.limit_reached(self._transcript):
+                raise LimitReached(reason)
+            names = {tool.get("name") for tool in question.tools}
+            turn = self._transcript.turns + 1
+            record = await self._means.ask(question, self._transcript, turn, lambda call: call.name in names)
+            record = replace(record, mark=mark)
+            await self._save(record)
+            return record
+
+    async def _step(self, mark: Mark, function: Callable[[], Any], effect: Effect, seconds: float) -> Any:
+        cause = None
+        with self._halting():
+            recorded = cast(StepRecord | None, self._replay.answer(STEP, mark))
+            if recorded is None:
+                await self._go_on()
+                recorded, cause = await self._ran(mark, function, effect, seconds)
+        if recorded.error:
+            raise StepFailed(mark.name, recorded.error) from cause
+        return recorded.result
+
+    async def _ran(
+        self, mark: Mark, function: Callable[[], Any], effect: Effect, seconds: float
+    ) -> tuple[StepRecord, BaseException | None]:
+        turn = self._transcript.turns
+        with self._running():
+            if not effect.repeatable:
+                if self._replay.begun(mark):
+                    raise OutcomeUnknown(mark)
+                await self._save(StepIntentRecord(turn, mark))
+            outcome = await run_step(function, seconds)
+            record = StepRecord(turn, mark, outcome.result, outcome.error, outcome.milliseconds)
+            if record.error and effect.repeatable:
+                self._failures.append(record)  # kept once the function goes on from it; else it runs again
+            else:
+                await self._save(record)
+        return record, outcome.cause
+
+    async def _go_on(self) -> None:
+        """Before something new is done. Raises to leave the job."""
+        self._raise_if_halted()
+        self._means.stay()
+        while self._failures:
+            await self._save(self._failures.pop(0))
+
+    async def _save(self, record: Record) -> None:
+        async with self._saving:
+            await self._means.save(record)
+            self._transcript.append(record)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        self._steps_running += 1
+        self._quiet.clear()
+        try:
+            yield
+        finally:
+            self._steps_running -= 1
+            if not self._steps_running:
+                self._quiet.set()
+
+    @contextmanager
+    def _halting(self) -> Iterator[None]:
+        """Whatever goes wrong in here ends the attempt."""
+        self._raise_if_halted()
+        try:
+            yield
+        except Exception as error:
+            self.halt(error)
+            raise Halted from None
+
+    def _raise_if_halted(self) -> None:
+        if self.halted.is_set():
+            raise Halted

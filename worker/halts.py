@@ -1,0 +1,36 @@
+"""What stops a custom agent's function: for its author only `StepFailed`, all else for `worker.custom_loop`."""
+
+from shared.job import IncompleteReason
+from shared.step import Mark
+
+
+class Halted(BaseException):
+    """The attempt is over; what the function does now counts for nothing."""
+
+
+class StepFailed(Exception):
+    """A step raised, took too long or returned what is no JSON. The same after a crash as at first."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"step {name!r} failed: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class LimitReached(Exception):
+    """The job's budget or deadline forbids another model call."""
+
+    def __init__(self, reason: IncompleteReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class OutcomeUnknown(Exception):
+    """A step that must not run twice was begun, and the process that ran it stopped before it could report."""
+
+    def __init__(self, mark: Mark) -> None:
+        super().__init__(
+            f"The outcome of step {mark} is unknown: the process running it stopped before it could report. "
+            "It was not run again. Have a person check before anything is repeated."
+        )
+        self.mark = mark
