@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from api.agent_input import check_input
 from api.directory import AgentDirectory
 from api.group import Group
 from api.problems import Code, FieldError, Problem, invalid
@@ -102,6 +103,7 @@ class Admission:
         if idempotency_key is not None and not _KEY.match(idempotency_key):
             raise invalid(FieldError(pointer=KEY_HEADER, detail="use 1 to 255 letters, digits and _ . : -"))
         agent = await self._directory.find(request.agent)
+        check_input(agent, body["input"])
         webhook = await self._receivers.of_job(request.webhook, tenant=tenant)
         return Submission(
             ids.new_job_id(),

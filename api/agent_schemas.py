@@ -5,30 +5,105 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import BudgetResource
+from shared.catalogue import AgentEntry
 
-_AGENT: dict[str, Any] = {
-    "name": "assistant",
-    "version": "1",
-    "description": "Answers questions.",
-    "model": "default",
-    "tools": [{"name": "clock", "description": "The time now."}],
-    "budget": {"max_turns": 20, "max_tokens": 100_000, "max_cost_usd": "0.50", "max_seconds": 3600},
+_BUDGET = {"max_turns": 20, "max_tokens": 100_000, "max_cost_usd": "0.50", "max_seconds": 3600}
+_TOOL: dict[str, Any] = {
+    "name": "delete_invoice",
+    "description": "Delete an invoice for ever.",
+    "input_schema": {
+        "type": "object",
+        "properties": {"number": {"title": "Number", "type": "string"}},
+        "required": ["number"],
+        "additionalProperties": False,
+    },
+    "effect": "irreversible",
+    "approval": "always",
+    "timeout_seconds": 30.0,
 }
+_MESSAGES = {"type": "array", "items": {"type": "object", "required": ["role", "content"]}}
+_INVOICES: dict[str, Any] = {
+    "name": "invoices",
+    "version": "1f0c8a4e2b7d",
+    "kind": "declared",
+    "description": "Looks after invoices.",
+    "model": "default",
+    "input_schema": {"anyOf": [{"type": "string"}, _MESSAGES]},
+    "tools": [_TOOL],
+    "budget": _BUDGET,
+}
+_ORDERS: dict[str, Any] = {
+    "name": "orders",
+    "version": "9d41c07be6f2",
+    "kind": "custom",
+    "description": "Looks an order through.",
+    "model": "default",
+    "input_schema": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {
+            "type": "object",
+            "title": "Order",
+            "properties": {"number": {"title": "Number", "type": "integer"}},
+            "required": ["number"],
+        },
+    },
+    "tools": [],
+    "budget": _BUDGET,
+}
+
+
+class AgentToolResource(BaseModel):
+    """A tool that its model may call, as the Messages API takes it, and what a call does."""
+
+    name: str
+    description: str
+    input_schema: dict[str, Any] = Field(default={}, description="JSON Schema of the arguments.")
+    effect: Literal["read", "idempotent", "compensable", "irreversible"] | None = Field(
+        default=None,
+        description="What may be done when a crash hides whether a call ran: `read` and `idempotent` may run again.",
+    )
+    approval: Literal["never", "always", "rule"] | None = Field(
+        default=None, description="Whether a person is asked before it runs; `rule`: it depends on the arguments."
+    )
+    timeout_seconds: float | None = None
 
 
 class AgentResource(BaseModel):
     name: str
     version: str = Field(description="The one announced last; in a deploy workers of two versions run for a while.")
+    kind: Literal["declared", "custom"] = Field(
+        description="`declared`: a prompt and tools. `custom`: a function of its own, which says itself what it asks."
+    )
     description: str
     model: str = Field(description="The chain of targets it uses.")
-    tools: list[dict[str, str]] = Field(description="Each with its `name` and `description`.")
+    input_schema: dict[str, Any] = Field(
+        description="JSON Schema of what a job's `input` may be. Where that is a text with the media type "
+        "`application/json`, `contentSchema` is the schema of the JSON in it. Another input is answered 422."
+    )
+    tools: list[AgentToolResource]
     budget: BudgetResource = Field(description="What one of its jobs may use at most; a submit may ask for less.")
 
 
 class AgentList(BaseModel):
     """The agents that workers have announced, by name."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"object": "list", "data": [_AGENT]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"object": "list", "data": [_INVOICES, _ORDERS]}]})
 
     object: Literal["list"]
     data: list[AgentResource]
+
+
+def agent_resource(entry: AgentEntry) -> AgentResource:
+    return AgentResource.model_validate(
+        {
+            "name": entry.name,
+            "version": entry.version,
+            "kind": entry.kind,
+            "description": entry.description,
+            "model": entry.chain,
+            "input_schema": entry.input_schema,
+            "tools": entry.tools,
+            "budget": entry.budget,
+        }
+    )

@@ -34,7 +34,7 @@ async def read_json(request: Request, *, max_bytes: int, max_depth: int = MAX_DE
         raise Problem(Code.BAD_JSON, f"The body is not UTF-8 at byte {error.start}.") from error
     except ValueError as error:
         raise Problem(Code.BAD_JSON, f"The body is not JSON: {error}.") from error
-    _check_value(value, raw, max_depth)
+    check_value(value, raw, max_depth)
     return value
 
 
@@ -83,7 +83,7 @@ def _too_large(max_bytes: int) -> Problem:
     return Problem(Code.BODY_TOO_LARGE, f"The body may have {max_bytes} bytes at most.")
 
 
-def _check_value(value: Any, raw: bytes, max_depth: int) -> None:
+def check_value(value: Any, raw: bytes, max_depth: int = MAX_DEPTH) -> None:
     """Refuses what JSON allows but nothing downstream can keep: NUL, infinities, bottomless nesting.
 
     Most bodies have none of what such values are written with, and then are not walked through.

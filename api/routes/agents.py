@@ -3,10 +3,9 @@
 from fastapi import APIRouter
 
 from api.access import ObserverOf
-from api.agent_schemas import AgentList, AgentResource
+from api.agent_schemas import AgentList, agent_resource
 from api.documents import errors
 from api.parts import PartsOf
-from api.schemas import BudgetResource
 from api.strict_route import StrictRoute
 
 router = APIRouter(prefix="/v1/agents", tags=["agents"], route_class=StrictRoute)
@@ -14,16 +13,5 @@ router = APIRouter(prefix="/v1/agents", tags=["agents"], route_class=StrictRoute
 
 @router.get("", responses=errors(401, 403, 422, 503), summary="List agents")
 async def list_agents(parts: PartsOf, caller: ObserverOf) -> AgentList:
-    """The agents that workers have announced."""
-    agents = [
-        AgentResource(
-            name=entry.name,
-            version=entry.version,
-            description=entry.description,
-            model=entry.chain,
-            tools=entry.tools,
-            budget=BudgetResource(**entry.budget),
-        )
-        for entry in await parts.directory.all()
-    ]
-    return AgentList(object="list", data=agents)
+    """The agents that workers have announced: what each takes, what it may do and what it may use."""
+    return AgentList(object="list", data=[agent_resource(entry) for entry in await parts.directory.all()])

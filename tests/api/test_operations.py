@@ -20,9 +20,20 @@ async def test_the_agents_are_listed_as_the_workers_announced_them(http: httpx2.
     assert body["data"][0] == {
         "name": "assistant",
         "version": "1",
+        "kind": "declared",
         "description": "Answers.",
         "model": "default",
-        "tools": [{"name": "clock", "description": "The time."}],
+        "input_schema": {},
+        "tools": [
+            {
+                "name": "clock",
+                "description": "The time.",
+                "input_schema": {},
+                "effect": None,
+                "approval": None,
+                "timeout_seconds": None,
+            }
+        ],
         "budget": {"max_turns": 20, "max_tokens": None, "max_cost_usd": None, "max_seconds": 3600},
     }
 
