@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from api.schemas import UsageResource
 from shared.inspector import Journal
 from shared.states import FINISHED, Status
+from shared.step import StepIntentRecord, StepRecord
 from shared.turn import ModelRecord, Record, ResultRecord, ServedAs
 
 Outcome = Literal["succeeded", "failed", "pending", "unknown", "not_run"]
@@ -43,14 +44,31 @@ class TurnResource(BaseModel):
     tool_calls: list[ToolCallResource]
 
 
+class StepResource(BaseModel):
+    """A step of a custom agent, and what became of it."""
+
+    object: Literal["step"]
+    name: str
+    number: int = Field(description="The how manieth of this name; the first is 1.")
+    after_turn: int = Field(description="How many turns were before it.")
+    outcome: Outcome = Field(
+        description="`pending` while a step that must not run twice goes on; `unknown` when the job ended before it "
+        "had reported: it may have happened."
+    )
+    result: Any = Field(description="What it returned, JSON.")
+    error: str | None
+    duration_seconds: float | None
+
+
 class TurnList(BaseModel):
-    """The transcript so far, oldest first; it begins with the job's `input`."""
+    """The transcript so far, oldest first; it begins with the job's `input`. `steps` are those of a custom agent."""
 
     object: Literal["list"]
     job_id: str
     status: Status
     revision: int
     data: list[TurnResource]
+    steps: list[StepResource]
 
 
 def turn_list(job_id: str, journal: Journal) -> dict[str, Any]:
@@ -62,6 +80,32 @@ def turn_list(job_id: str, journal: Journal) -> dict[str, Any]:
         "status": journal.status,
         "revision": journal.revision,
         "data": [_turn(record, journal) for record in models],
+        "steps": _steps(journal),
+    }
+
+
+def _steps(journal: Journal) -> list[dict[str, Any]]:
+    """In the order in which they ended; those that have not, at the end."""
+    receipts = [one for one in journal.records if isinstance(one, StepRecord)]
+    ended = {one.mark for one in receipts}
+    open_ones = [one for one in journal.records if isinstance(one, StepIntentRecord) and one.mark not in ended]
+    silent: Outcome = "unknown" if journal.status in FINISHED else "pending"
+    return [_step(one, "failed" if one.error else "succeeded") for one in receipts] + [
+        _step(one, silent) for one in open_ones
+    ]
+
+
+def _step(record: StepRecord | StepIntentRecord, outcome: Outcome) -> dict[str, Any]:
+    receipt = record if isinstance(record, StepRecord) else None
+    return {
+        "object": "step",
+        "name": record.mark.name,
+        "number": record.mark.number,
+        "after_turn": record.turn,
+        "outcome": outcome,
+        "result": receipt.result if receipt else None,
+        "error": (receipt.error or None) if receipt else None,
+        "duration_seconds": receipt.milliseconds / 1000 if receipt else None,
     }
 
 

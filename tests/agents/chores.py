@@ -29,12 +29,12 @@ def callers(name: str, key: str) -> str:
 
 
 @cache
-def _place() -> Any:
+def place() -> Any:
     return redis_asyncio.Redis.from_url(os.environ["EFFECTS_URL"], decode_responses=True)
 
 
 async def _mark(name: str, key: str, context: ToolContext) -> None:
-    async with _place().pipeline(transaction=True) as marks:
+    async with place().pipeline(transaction=True) as marks:
         marks.hincrby(times(name), key, 1)
         marks.sadd(callers(name, key), context.idempotency_key)
         await marks.execute()

@@ -9,6 +9,7 @@ from api.turn_schemas import TurnList
 from shared.checkpoints import Checkpoints
 from shared.redis_client import Redis
 from shared.states import Event
+from shared.step import Mark, StepIntentRecord, StepRecord
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
 from tests.api.talk import StandIn, problem
@@ -58,6 +59,7 @@ async def test_a_job_that_has_done_nothing_has_no_turns(http: httpx2.AsyncClient
         "status": "queued",
         "revision": 1,
         "data": [],
+        "steps": [],
     }
 
 
@@ -163,3 +165,35 @@ async def test_an_id_of_no_job_is_404(http: httpx2.AsyncClient, job_id: str) -> 
 
 async def test_another_tenants_turns_are_404(http: httpx2.AsyncClient, worker: StandIn) -> None:
     problem(await http.get(f"/v1/jobs/{await worker.add(tenant='acme')}/turns"), 404, "not_found")
+
+
+async def test_the_steps_of_a_custom_agent_tell_what_became_of_them(
+    http: httpx2.AsyncClient, worker: StandIn, redis: Redis
+) -> None:
+    paid, asked, unpaid = Mark("pay", 1, "", 1), Mark("ask", 1, "", 2), Mark("pay", 2, "", 3)
+    records = [
+        StepIntentRecord(0, paid),
+        StepRecord(0, paid, {"receipt": [7]}, "", 1500),
+        StepRecord(1, asked, None, "OSError: away", 20),
+        StepIntentRecord(1, unpaid),
+    ]
+    job_id = await running(worker, redis, *records)
+
+    steps = (await turns(http, job_id))["steps"]
+
+    assert steps[0] == {
+        "object": "step",
+        "name": "pay",
+        "number": 1,
+        "after_turn": 0,
+        "outcome": "succeeded",
+        "result": {"receipt": [7]},
+        "error": None,
+        "duration_seconds": 1.5,
+    }
+    assert [(one["name"], one["number"], one["outcome"], one["error"]) for one in steps[1:]] == [
+        ("ask", 1, "failed", "OSError: away"),
+        ("pay", 2, "pending", None),
+    ]
+    await worker.finish(job_id, Event.FAIL)
+    assert (await turns(http, job_id))["steps"][-1]["outcome"] == "unknown"
