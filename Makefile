@@ -5,15 +5,16 @@ UV ?= uv
 VENV := .venv
 READY := $(VENV)/.ready
 GATEWAY := tests/gateway/.venv
+EXAMPLES := tests/examples/.venv
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test test-gateway faults check lint format-check types docs bench bench-gate lock clean
+.PHONY: help demo up test test-gateway test-examples faults check lint format-check types docs bench bench-gate lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run every shipped agent on a one-machine stack, then stop (LIVE=1: the real API)
 	@$(RUN) local demo $(if $(filter 1,$(LIVE)),--live)
@@ -26,6 +27,9 @@ test: lint types ## Lint, type-check and run the whole test suite
 
 test-gateway: $(READY) $(GATEWAY)/.ready ## Run workers through a real LiteLLM proxy (installs it, 600 MB)
 	@$(RUN) pytest -q -m gateway tests/gateway
+
+test-examples: $(EXAMPLES)/.ready ## Run the examples that need other agent libraries (installs those)
+	@$(EXAMPLES)/bin/python -m pytest -q -m examples tests/examples
 
 faults: $(READY) ## Break everything while JOBS=1000 run, and see that what was promised holds (SEED=7: the same again)
 	@$(RUN) tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(WORKERS),--workers $(WORKERS))
@@ -62,7 +66,7 @@ LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## Remove .venv and every cache
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers $(GATEWAY)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers $(GATEWAY) $(EXAMPLES)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Written last, so an install that fails or is interrupted is done again from the start.
@@ -82,4 +86,14 @@ $(GATEWAY)/.ready: deploy/gateway/requirements.lock
 	@$(PYTHON) -m venv $(GATEWAY)
 	@$(GATEWAY)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes \
 		-r deploy/gateway/requirements.lock
+	@touch $@
+
+$(EXAMPLES)/.ready: requirements-dev.lock $(wildcard examples/*/requirements.txt)
+	@echo "Setting up $(EXAMPLES) from requirements-dev.lock and examples/*/requirements.txt ..."
+	@rm -rf $(EXAMPLES)
+	@$(PYTHON) -m venv $(EXAMPLES)
+	@$(EXAMPLES)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes \
+		-r requirements-dev.lock
+	@$(EXAMPLES)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-compile \
+		$(foreach file,$(filter examples/%,$^),-r $(file))
 	@touch $@

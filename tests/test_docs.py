@@ -8,7 +8,12 @@ import pytest
 from docs import generate
 
 _ROOT = Path(__file__).parent.parent
-_PAGES = [*_ROOT.glob("*.md"), *_ROOT.glob("docs/**/*.md"), *_ROOT.glob("deploy/**/*.md")]
+_PAGES = [
+    *_ROOT.glob("*.md"),
+    *_ROOT.glob("docs/**/*.md"),
+    *_ROOT.glob("deploy/**/*.md"),
+    *_ROOT.glob("examples/**/*.md"),
+]
 
 
 @pytest.mark.parametrize("document", sorted(generate.PARTS))

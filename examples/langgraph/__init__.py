@@ -1,0 +1,1 @@
+"""A LangGraph graph that runs unchanged in a worker."""

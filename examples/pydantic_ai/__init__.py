@@ -1,0 +1,1 @@
+"""A Pydantic-AI agent that runs unchanged in a worker."""

@@ -1,0 +1,1 @@
+"""The examples that run a loop of somebody else's, with that installed: `make test-examples`."""
