@@ -48,6 +48,7 @@ class ContextChatModel(BaseChatModel):
             _as_messages(messages),
             system="\n\n".join(message.text for message in messages if isinstance(message, SystemMessage)),
             tools=kwargs.get("tools", ()),
+            name=self.name or "model",
         )
         said = AIMessage(
             answer.text,

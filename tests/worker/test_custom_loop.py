@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ from shared.turn import ModelRecord, Record, ResultRecord, Transcript, from_json
 from shared.usage import Usage
 from tests.waiting import until
 from worker import custom_loop
-from worker.agents import Budget, Context, StepFailed, agent, tool
+from worker.agents import Budget, Context, StepFailed, agent, registry, tool
 from worker.agents.custom import CustomAgent
 from worker.attempt import Drained
 from worker.custom_loop import run_custom
@@ -659,3 +660,19 @@ def not_async(context: Context, given: str) -> None: ...
 def test_a_mistake_in_it_is_told_at_import(function: Any, told: str) -> None:
     with pytest.raises(TypeError, match=told):
         agent(name="x")(function)
+
+
+async def test_the_agent_in_the_docs_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "custom-agents.md").read_text("utf-8")
+    (tmp_path / "agent_of_the_docs.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    run = registry.load(["agent_of_the_docs"], {"default": cast(Any, None)})["refunds"]
+    assert isinstance(run, CustomAgent)
+    world = World('{"order": 7, "complaint": "It broke."}')
+    world.answers = {1: [{"type": "text", "text": "Yes."}]}
+
+    ended = await world.attempt(run)
+
+    assert ended == succeeded('{"refunded": true, "receipt": "receipt for job_1/pay/1"}')
+    assert await world.attempt(run) == ended
+    assert [one.mark.name for one in world.journal if isinstance(one, StepRecord)] == ["look up", "pay"]
