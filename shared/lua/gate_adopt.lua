@@ -23,7 +23,7 @@ local function adopt(entry, age)
   local said = math.min(entry.output, entry.speed * age)
   entry.drawn_ms = entry.drawn_ms - said / entry.speed
   add('to_come', -said)
-  add('taken_output', said)
+  buckets.output.taken = buckets.output.taken + said
   buckets.output.level = buckets.output.level - math.min(said, entry.speed * REFILLED_MS)
   usage.drawn(said)
   grants.put(id, entry)

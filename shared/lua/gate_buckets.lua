@@ -6,9 +6,10 @@
 -- not yet drawn, `beyond` what they may say on top of that at most, and `drawn_ms` for how long each has been drawing.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines buckets, factor and meter, a table of functions
+-- RETURNS nothing: it defines buckets, by name; factor; and meter, a table of functions
 
 local meter = {}
+local INDEX = {requests = 1, input = 2, output = 3}  -- in lists that calls keep
 local FIRST_BURST, LEAST_BURST, BURST = 1 / 60, 0.005, 0.1  -- of a minute's worth
 local UNSHOWN = BURST / 3600000  -- how fast, per ms, larger bursts are believed in where no headers show how large
 local NEARLY_ALL = 0.8           -- of a bucket
@@ -25,62 +26,76 @@ local RECOVERY = 0.05 / 6000     -- how fast, per ms, the pace comes back after 
 
 local limits_of = cjson.decode(limits)
 local factor = get('factor', 1)
-local buckets = {}
 
-function meter.shape(name)
-  local limit = get('limit_' .. name, limits_of[name])
-  local bucket = buckets[name] or {}
-  bucket.limit, bucket.rate = limit, limit / 60000 * factor * get('share_' .. name, 1)
-  bucket.capacity = math.max(1, limit * get('burst_' .. name, FIRST_BURST))
-  local unheard = UNHEARD[name] * bucket.rate * (get('hears_after', HEARS_AFTER_MS) + HEARS_EVERY_MS)
-  bucket.margin = math.max(MARGIN[name] * bucket.capacity, math.min(MOST_UNHEARD * bucket.capacity, unheard))
-  bucket.level = math.min(bucket.capacity, bucket.level or get('level_' .. name, bucket.capacity))
-  buckets[name] = bucket
+-- Of each is kept: level; learned, its limit a minute as the provider said it, absent until then; burst, how much of a
+-- minute's worth it holds; shown, whether headers tell of it, and told, when they did last; share, how much of its refill
+-- is ours, and refill, what that is learned from; taken, all that was ever taken; spilled, the refill that found it full.
+-- What follows from these is in limit, rate (per ms), capacity and margin.
+local buckets = saved.buckets
+if not buckets then
+  buckets = {requests = {}, input = {}, output = {}}
+  for _, bucket in pairs(buckets) do
+    bucket.burst, bucket.share, bucket.told, bucket.taken, bucket.spilled = FIRST_BURST, 1, 0, 0, 0
+  end
+  saved.buckets = buckets
 end
+
+local function shape(name, bucket)
+  local limit = bucket.learned or limits_of[name]
+  local capacity, rate = math.max(1, limit * bucket.burst), limit / 60000 * factor * bucket.share
+  local unheard = UNHEARD[name] * rate * (saved.hears_after or HEARS_AFTER_MS) + UNHEARD[name] * rate * HEARS_EVERY_MS
+  bucket.limit, bucket.capacity, bucket.rate = limit, capacity, rate
+  bucket.margin = math.max(MARGIN[name] * capacity, math.min(MOST_UNHEARD * capacity, unheard))
+  bucket.level = math.min(capacity, bucket.level or capacity)
+end
+
+function meter.shape(name) shape(name, buckets[name]) end
 
 -- A bucket is believed to hold so much of a minute's worth.
 function meter.hold(name, burst)
-  saved['burst_' .. name] = math.max(LEAST_BURST, math.min(BURST, burst))
+  buckets[name].burst = math.max(LEAST_BURST, math.min(BURST, burst))
   meter.shape(name)
 end
 
--- All that was ever taken from a bucket, and all of its refill that found it full.
-function meter.taken(name) return get('taken_' .. name, 0) end
-function meter.spilled(name) return get('spilled_' .. name, 0) end
+-- Output that calls in flight have said since the last script, as far as is known.
+local function draw()
+  local speed = get('speed', 0)
+  local drawn = math.max(0, math.min(speed * idle_ms, get('to_come', 0) + get('beyond', 0)))
+  if drawn == 0 then return 0 end
+  buckets.output.taken = buckets.output.taken + drawn
+  add('to_come', -drawn)
+  add('drawn_ms', drawn / speed)
+  usage.drawn(drawn)
+  return drawn
+end
 
 function meter.flow()
   if factor < 1 then
     factor = math.min(1, factor + idle_ms * RECOVERY)
     saved.factor = factor
   end
-  local speed = get('speed', 0)
-  local drawn = math.max(0, math.min(speed * idle_ms, get('to_come', 0) + get('beyond', 0)))
-  if drawn > 0 then
-    add('taken_output', drawn)
-    add('to_come', -drawn)
-    add('drawn_ms', drawn / speed)
-    usage.drawn(drawn)
-  end
-  for _, name in ipairs(DIMENSIONS) do
-    local burst = get('burst_' .. name, FIRST_BURST)
-    if burst < BURST and not saved['shown_' .. name] then
-      saved['burst_' .. name] = math.min(BURST, burst + idle_ms * UNSHOWN)
+  local drawn = draw()
+  for name, bucket in pairs(buckets) do
+    if bucket.burst < BURST and not bucket.shown then
+      bucket.burst = math.min(BURST, bucket.burst + idle_ms * UNSHOWN)
     end
-    meter.shape(name)
-    local bucket = buckets[name]
+    shape(name, bucket)
     local level = bucket.level + idle_ms * bucket.rate - (name == 'output' and drawn or 0)
-    if level > bucket.capacity then add('spilled_' .. name, level - bucket.capacity) end
-    bucket.level = math.min(bucket.capacity, level)
+    if level > bucket.capacity then
+      bucket.spilled = bucket.spilled + level - bucket.capacity
+      level = bucket.capacity
+    end
+    bucket.level = level
   end
 end
 
 -- How much of a bucket this call needs. One that is larger than a bucket passes a full one.
-function meter.need_of(call, name) return math.min(call[name], buckets[name].capacity - buckets[name].margin) end
+local function need_of(call, name, bucket) return math.min(call[name], bucket.capacity - bucket.margin) end
 
 -- Of the output that is still to be said, so much must be there as is produced faster than it flows in; all of it as
 -- long as it is not known how fast that is. Also how fast the lack of it ends.
-function meter.output_need_of(call)
-  local bucket, pace = buckets.output, get('pace', PACE)
+local function output_need_of(call, bucket)
+  local pace = get('pace', PACE)
   local speed = get('speed', 0) + pace
   local outrun = saved.pace and math.max(0, 1 - bucket.rate / speed) or 1
   local own = math.min(outrun * call.output, bucket.capacity - bucket.margin)
@@ -90,12 +105,12 @@ end
 -- How many ms until there is room for the call.
 function meter.room_for(call)
   local wait = 0
-  for _, name in ipairs(DIMENSIONS) do
-    local bucket, need, rate = buckets[name], nil, buckets[name].rate
+  for name, bucket in pairs(buckets) do
+    local need, rate
     if name == 'output' then
-      need, rate = meter.output_need_of(call)
+      need, rate = output_need_of(call, bucket)
     else
-      need = meter.need_of(call, name)
+      need, rate = need_of(call, name, bucket), bucket.rate
     end
     if name == 'input' and need > NEARLY_ALL * bucket.capacity then
       wait = math.max(wait, get('last_start', 0) + QUIET_MS - now)
@@ -106,17 +121,17 @@ function meter.room_for(call)
   return wait
 end
 
--- The call remembers what had been taken and spilled by then: of itself included, and of a moment earlier, since calls
--- that are granted within a moment of each other may get to the provider in any order.
+-- The call remembers what had been taken and spilled by then, in the order of INDEX: of itself included, and of a moment
+-- earlier, since calls that are granted within a moment of each other may get to the provider in any order.
 function meter.take(call)
   local before, after, spilt = {}, {}, {}
-  for i, name in ipairs(DIMENSIONS) do
-    before[i], spilt[i] = meter.taken(name), meter.spilled(name)
+  for name, i in pairs(INDEX) do
+    local bucket = buckets[name]
+    before[i], spilt[i] = bucket.taken, bucket.spilled
     if name ~= 'output' then
-      buckets[name].level = buckets[name].level - call[name]
-      add('taken_' .. name, call[name])
+      bucket.level, bucket.taken = bucket.level - call[name], bucket.taken + call[name]
     end
-    after[i] = meter.taken(name)
+    after[i] = bucket.taken
   end
   if now - get('marked_at', 0) > MOMENT_MS then
     saved.mark_before, saved.mark, saved.marked_at = saved.mark or {0, 0, 0}, before, now
@@ -130,23 +145,24 @@ function meter.take(call)
   usage.taken(call)
 end
 
--- A call has used so much more or less of a bucket than was thought. What it used before the provider last spoke of the
--- bucket is in its level already. Where the bucket was full meanwhile, more use of it would have cost nothing.
-function meter.correct(name, call, more)
-  local bucket, i = buckets[name], name == 'requests' and 1 or name == 'input' and 2 or 3
-  more = more * meter.unspoken(name, call, more)
-  local free = math.max(0, math.min(more, meter.spilled(name) - call.spilled[i]))
-  if free > 0 then add('spilled_' .. name, -free) end
-  bucket.level = math.min(bucket.capacity, bucket.level - more + free)
-end
-
 -- Which part of the call's time came after the provider last spoke of the bucket. Where that is open, since it was at
 -- nearly the same moment, `more` use counts and less does not.
-function meter.unspoken(name, call, more)
-  local told = get('told_' .. name, 0)
+local function unspoken(name, call, more)
+  local told = buckets[name].told
   if name ~= 'output' then return told > call.starts + (more > 0 and MOMENT_MS or -MOMENT_MS) and 0 or 1 end
   local flown = math.max(1, now - call.since)
   return math.max(0, math.min(1, (now - told) / flown))
+end
+
+-- A call has used so much more or less of a bucket than was thought. What it used before the provider last spoke of the
+-- bucket is in its level already. Where the bucket was full meanwhile, more use of it would have cost nothing.
+function meter.correct(name, call, more)
+  if more == 0 then return end
+  local bucket = buckets[name]
+  more = more * unspoken(name, call, more)
+  local free = math.max(0, math.min(more, bucket.spilled - call.spilled[INDEX[name]]))
+  bucket.spilled = bucket.spilled - free
+  bucket.level = math.min(bucket.capacity, bucket.level - more + free)
 end
 
 -- A call has ended and has used so much.
@@ -159,10 +175,4 @@ function meter.give_back(call, used)
   add('beyond', call.output - call.most)
   saved.speed = math.max(0, get('speed', 0) - call.speed)
   usage.settled(call, used, drawn)
-end
-
-function meter.close()
-  for _, name in ipairs(DIMENSIONS) do
-    saved['level_' .. name] = buckets[name].level
-  end
 end

@@ -159,7 +159,6 @@ function grants.conclude(worker, asking)
   local next_ms = grants.grant_all(asking)
   local leads = grants.lead(worker, next_ms)
   grants.renew()
-  meter.close()
   close_pool()
   return math.ceil(next_ms), leads
 end

@@ -21,33 +21,33 @@ local SLOWER, SLOWER_EVERY_MS = 0.9, 3000
 function word.grain(name) return buckets[name].limit >= GRAIN_FROM and GRAIN[name] or 0 end
 
 function word.limits(said)
-  for _, name in ipairs(DIMENSIONS) do
-    if said[name] and said[name] >= 1 and said[name] ~= buckets[name].limit then
-      saved['limit_' .. name] = said[name]
+  for name, bucket in pairs(buckets) do
+    if said[name] and said[name] >= 1 and said[name] ~= bucket.limit then
+      bucket.learned = said[name]
       meter.shape(name)
     end
   end
 end
 
 -- Part of the refill may go to somebody else who has the same key. It shows in what flows in while the bucket is low.
-function word.share(name, i, left, call)
-  local bucket, before = buckets[name], saved['refill_' .. name]
-  local seen = {at = call.starts, sum = left + call.taken[i], low = left < LOW * bucket.capacity}
+function word.share(name, bucket, left, call)
+  local before = bucket.refill
+  local seen = {at = call.starts, sum = left + call.taken[INDEX[name]], low = left < LOW * bucket.capacity}
   if not before then
-    saved['refill_' .. name] = seen
+    bucket.refill = seen
     return
   end
   local span = seen.at - before.at
   local full_share = span * bucket.limit / 60000
   if span < LEAST_SPAN_MS or full_share < ENOUGH * (call[name] + GRAIN[name]) then return end
-  saved['refill_' .. name] = seen
-  local share, now_seen = get('share_' .. name, 1), (seen.sum - before.sum) / full_share
+  bucket.refill = seen
+  local share, now_seen = bucket.share, (seen.sum - before.sum) / full_share
   if not (seen.low and before.low) then
     share = share + STEADY * (1 - share)
   elseif now_seen > 0 and full_share < bucket.capacity then  -- less than nothing: somebody took a gulp
     share = share + STEADY * (math.max(LEAST_SHARE, math.min(1, now_seen)) - share)
   end
-  saved['share_' .. name] = share
+  bucket.share = share
   meter.shape(name)
 end
 
@@ -57,19 +57,19 @@ end
 function word.levels(remaining, call)
   local age = math.max(0, now - call.starts)
   saved.hears_after = saved.hears_after and saved.hears_after + OF_LATE * (age - saved.hears_after) or age
-  for i, name in ipairs(DIMENSIONS) do
-    local bucket, left, told = buckets[name], remaining[name], get('told_' .. name, 0)
+  for name, bucket in pairs(buckets) do
+    local left, i = remaining[name], INDEX[name]
     if left then
-      saved['shown_' .. name] = true
+      bucket.shown = true
       if left > bucket.capacity then meter.hold(name, left / bucket.limit) end
-      local since = math.min(bucket.capacity, left + bucket.rate * age) - meter.taken(name)
+      local since = math.min(bucket.capacity, left + bucket.rate * age) - bucket.taken
       local surely = name == 'output' and call.taken[i] or call.surely_taken[i]
       local most, least = since + call.taken[i], since + surely - word.grain(name)
-      if left == 0 or call.starts < told or age > FRESH_MS then least = -math.huge end
+      if left == 0 or call.starts < bucket.told or age > FRESH_MS then least = -math.huge end
       bucket.level = math.min(bucket.capacity, math.max(least, math.min(most, bucket.level)))
-      if call.starts >= told then
-        saved['told_' .. name] = call.starts
-        word.share(name, i, left, call)
+      if call.starts >= bucket.told then
+        bucket.told = call.starts
+        word.share(name, bucket, left, call)
       end
     end
   end
@@ -95,8 +95,8 @@ end
 -- Whether the 429 says which bucket it is about.
 function word.refusal(call, remaining, retry_ms)
   local spoken = false
-  for _, name in ipairs(DIMENSIONS) do
-    local bucket, left = buckets[name], remaining[name]
+  for name, bucket in pairs(buckets) do
+    local left = remaining[name]
     local wanted = name == 'output' and 1 or call[name]
     if left and left < wanted + word.grain(name) then
       spoken = true
@@ -106,7 +106,7 @@ function word.refusal(call, remaining, retry_ms)
         meter.hold(name, bucket.capacity / bucket.limit / 2)
       end
       bucket.level = word.level_after_refusal(bucket, call, wanted, left, retry_ms)
-      saved['told_' .. name] = now
+      bucket.told = now
     end
   end
   return spoken

@@ -128,7 +128,7 @@ function line.expected(class, place, cost)
       minutes = minutes + math.min(get('ahead_' .. other, 0), (own + cost) * CLASS_WEIGHT[other] / weight)
     end
   end
-  for _, name in ipairs(DIMENSIONS) do pace = math.min(pace, factor * get('share_' .. name, 1)) end
+  for _, bucket in pairs(buckets) do pace = math.min(pace, factor * bucket.share) end
   local _, next_one = line.head()
   return math.max(minutes * 60000 / pace, next_one and meter.room_for(next_one) or 0, breaker.held_up() or 0)
 end

@@ -3,8 +3,7 @@
 -- thirty fields it would cost several times as much.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines now, saved, get, add, idle_ms, close_pool and DIMENSIONS
-local DIMENSIONS = {'requests', 'input', 'output'}
+-- RETURNS nothing: it defines now, saved, get, add, idle_ms and close_pool
 
 local packed = redis.call('GET', state)
 local saved = packed and cmsgpack.unpack(packed) or {}

@@ -40,10 +40,9 @@ if tenant == '*' then
   seen.by_tenant = {}
   for i = 1, #counts, 2 do seen.by_tenant[counts[i]] = tonumber(counts[i + 1]) end
 end
-for _, name in ipairs(DIMENSIONS) do
-  local bucket = buckets[name]
+for name, bucket in pairs(buckets) do
   seen[name] = {
-    limit = bucket.limit, learned = saved['limit_' .. name] ~= nil, capacity = bucket.capacity, level = bucket.level,
+    limit = bucket.limit, learned = bucket.learned ~= nil, capacity = bucket.capacity, level = bucket.level,
     reserved = flying > 0 and reserved[name] or 0, used = used[name],
   }
 end
@@ -56,9 +55,7 @@ end
 local function scarcest(call)
   local found, longest = nil, 0
   for _, name in ipairs({'input', 'output', 'requests'}) do
-    for _, other in ipairs(DIMENSIONS) do
-      buckets[other].level = other == name and seen[name].level or math.huge
-    end
+    for other, bucket in pairs(buckets) do bucket.level = other == name and seen[name].level or math.huge end
     local wait = meter.room_for(call)
     if wait > longest then found, longest = name == 'requests' and name or name .. '_tokens', wait end
   end
