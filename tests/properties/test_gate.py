@@ -62,6 +62,7 @@ class Machine(RuleBasedStateMachine):
         until = self.gates.now + seconds
         while self.gates.now < until:
             self.run(self.gates.later(STEP_SECONDS, POOL, step=STEP_SECONDS))
+            self.provider.advance(self.gates.now)
             for call_id in self.flying():
                 if call_id not in self.provider.calls and call_id in self.sizes:
                     self.begin(call_id)
