@@ -14,7 +14,7 @@ from api.directory import AgentDirectory
 from api.group import Group
 from api.problems import Code, FieldError, Problem, invalid
 from api.receivers import Receivers
-from api.schemas import JobRequest
+from api.schemas import KEY_PATTERN, JobRequest
 from shared import backoff, clock, ids, metrics
 from shared.catalogue import AgentEntry
 from shared.inspector import Sighting
@@ -37,7 +37,20 @@ from shared.usage import NANO, dollars
 from shared.webhook import Webhook
 
 KEY_HEADER = "Idempotency-Key"
-_KEY = re.compile(r"[A-Za-z0-9_.:-]{1,255}\Z")
+_KEY = re.compile(KEY_PATTERN)
+REFUSED = (
+    Code.AGENT_NOT_ALLOWED,
+    Code.UNKNOWN_AGENT,
+    Code.URL_NOT_ALLOWED,
+    Code.IDEMPOTENCY_CONFLICT,
+    Code.QUEUE_FULL,
+    Code.TENANT_QUOTA,
+    Code.TENANT_RATE,
+    Code.TENANT_BUDGET,
+    Code.NO_WORKER_YET,
+    Code.DRAINING,
+)
+"""Why a job may not come in, beside what is wrong with its body."""
 _UNKNOWN_RATE_SECONDS = 30.0
 
 
@@ -100,9 +113,9 @@ class Admission:
         traceparent: str | None,
     ) -> Submission:
         """The job as it asks to come in. Raises the Problem that it has by itself."""
-        if idempotency_key is not None and not _KEY.match(idempotency_key):
+        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
             raise invalid(FieldError(pointer=KEY_HEADER, detail="use 1 to 255 letters, digits and _ . : -"))
-        agent = await self._directory.find(request.agent)
+        agent = await self._directory.find(request.agent, tenant)
         check_input(agent, body["input"])
         webhook = await self._receivers.of_job(request.webhook, tenant=tenant)
         return Submission(

@@ -2,55 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.schemas import BudgetResource
 from shared.catalogue import AgentEntry
-
-_BUDGET = {"max_turns": 20, "max_tokens": 100_000, "max_cost_usd": "0.50", "max_seconds": 3600}
-_TOOL: dict[str, Any] = {
-    "name": "delete_invoice",
-    "description": "Delete an invoice for ever.",
-    "input_schema": {
-        "type": "object",
-        "properties": {"number": {"title": "Number", "type": "string"}},
-        "required": ["number"],
-        "additionalProperties": False,
-    },
-    "effect": "irreversible",
-    "approval": "always",
-    "timeout_seconds": 30.0,
-}
-_MESSAGES = {"type": "array", "items": {"type": "object", "required": ["role", "content"]}}
-_INVOICES: dict[str, Any] = {
-    "name": "invoices",
-    "version": "1f0c8a4e2b7d",
-    "kind": "declared",
-    "description": "Looks after invoices.",
-    "model": "default",
-    "input_schema": {"anyOf": [{"type": "string"}, _MESSAGES]},
-    "tools": [_TOOL],
-    "budget": _BUDGET,
-}
-_ORDERS: dict[str, Any] = {
-    "name": "orders",
-    "version": "9d41c07be6f2",
-    "kind": "custom",
-    "description": "Looks an order through.",
-    "model": "default",
-    "input_schema": {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "contentSchema": {
-            "type": "object",
-            "title": "Order",
-            "properties": {"number": {"title": "Number", "type": "integer"}},
-            "required": ["number"],
-        },
-    },
-    "tools": [],
-    "budget": _BUDGET,
-}
 
 
 class AgentToolResource(BaseModel):
@@ -87,8 +42,6 @@ class AgentResource(BaseModel):
 
 class AgentList(BaseModel):
     """The agents that workers have announced, by name."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"object": "list", "data": [_INVOICES, _ORDERS]}]})
 
     object: Literal["list"]
     data: list[AgentResource]

@@ -8,16 +8,18 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from api.batch_schemas import BatchRequest
-from api.documents import components
 from api.exchange import Exchange, store_unavailable
+from api.guide import TAGS, guide
+from api.openapi import completed
 from api.parts import Parts
-from api.problems import FieldError, Problem, ProblemDocument, from_status, invalid
+from api.problems import FieldError, Problem, from_status, invalid
 from api.routes import (
     agents,
     batches,
+    docs,
     events,
     health,
+    job_list,
     jobs,
     limits,
     queue,
@@ -26,14 +28,11 @@ from api.routes import (
     webhook_endpoints,
     workers,
 )
-from api.schemas import JobRequest
-from api.webhook_schemas import EndpointRequest
 from shared.errors import StoreUnavailable
-
-_DESCRIPTION = "Submit agent jobs, follow them, take their results. Every error is a problem document with a `code`."
 
 ROUTERS = (
     jobs.router,
+    job_list.router,
     events.router,
     batches.router,
     turns.router,
@@ -44,25 +43,29 @@ ROUTERS = (
     webhook_endpoints.router,
     webhook_deliveries.router,
     health.router,
+    docs.router,
 )
 
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        document["components"]["schemas"] |= components(JobRequest, BatchRequest, EndpointRequest, ProblemDocument)
-        for unused in ("HTTPValidationError", "ValidationError"):
-            document["components"]["schemas"].pop(unused, None)
-        for endpoint in (one for path in document["paths"].values() for one in path.values()):
-            if "application/json" in endpoint["responses"].get("422", {}).get("content", {}):
-                del endpoint["responses"]["422"]  # FastAPI's guess; ours is a problem document
-        return document
+        if self.openapi_schema is None:
+            self.openapi_schema = completed(super().openapi())
+        return self.openapi_schema
 
 
 def create_app(parts: Parts) -> FastAPI:
     # No redirects to the address without a slash: behind a proxy they would name this server's own scheme and host.
     app = _Application(
-        title="Sluice", version="0.1.0", description=_DESCRIPTION, redoc_url=None, redirect_slashes=False
+        title="Sluice",
+        summary="A job queue for LLM agents.",
+        version="0.1.0",
+        description=guide(),
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=TAGS,
+        docs_url=None,  # those of FastAPI are loaded from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.parts = parts
     for router in ROUTERS:

@@ -25,7 +25,7 @@ async def read_json(request: Request, *, max_bytes: int, max_depth: int = MAX_DE
         async with asyncio.timeout(READ_SECONDS):
             raw = await _read(request, max_bytes)
     except TimeoutError as error:
-        detail = f"The body was not complete after {READ_SECONDS:g} seconds."
+        detail = f"The body was not complete after {READ_SECONDS:g} seconds; send it again, all at once."
         raise Problem(Code.BODY_TIMEOUT, detail) from error
     try:
         raw.decode("utf-8")
@@ -80,7 +80,7 @@ def _check_kind(kind: bytes) -> None:
 def _too_large(max_bytes: int) -> Problem:
     # Without `Connection: close`: to close on a caller that still sends would reset the connection, and the answer
     # would be lost with it. The server throws away what still comes of the body.
-    return Problem(Code.BODY_TOO_LARGE, f"The body may have {max_bytes} bytes at most.")
+    return Problem(Code.BODY_TOO_LARGE, f"The body may have {max_bytes} bytes at most; send less.")
 
 
 def check_value(value: Any, raw: bytes, max_depth: int = MAX_DEPTH) -> None:

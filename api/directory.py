@@ -1,8 +1,11 @@
 """The agents that can be asked for, as the workers announced them: remembered, and read anew when one is missing."""
 
+from collections.abc import Mapping, Sequence
+
 from api.problems import Code, FieldError, Problem
 from shared import clock
 from shared.catalogue import AgentEntry, Catalogue
+from shared.sections import Tenant
 
 _FRESH_SECONDS = 10.0
 _PATIENCE_SECONDS = 0.5
@@ -10,8 +13,9 @@ _PATIENCE_SECONDS = 0.5
 
 
 class AgentDirectory:
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, tenants: Mapping[str, Tenant]) -> None:
         self._catalogue = catalogue
+        self._allowed = {name: tenant.agents for name, tenant in tenants.items() if tenant.agents is not None}
         self._agents: dict[str, AgentEntry] = {}
         self._read_at = -_FRESH_SECONDS
 
@@ -19,8 +23,14 @@ class AgentDirectory:
         await self._read_if_older_than(0)
         return list(self._agents.values())
 
-    async def find(self, name: str) -> AgentEntry:
-        """Raises Problem 422 that lists the agents there are, or 503 while none has ever been announced."""
+    def may_ask_for(self, tenant: str, name: str) -> bool:
+        return tenant not in self._allowed or name in self._allowed[tenant]
+
+    async def find(self, name: str, tenant: str) -> AgentEntry:
+        """Raises Problem 403 for an agent that is not for this tenant, whether there is one or not; 422 that lists the
+        agents there are, or 503 while none has ever been announced."""
+        if not self.may_ask_for(tenant, name):
+            raise self._not_allowed(name, self._allowed[tenant])
         await self._read_if_older_than(_FRESH_SECONDS)
         if name not in self._agents:
             await self._read_if_older_than(_PATIENCE_SECONDS)
@@ -29,9 +39,18 @@ class AgentDirectory:
                 Code.NO_WORKER_YET, "No worker has started yet; repeat it soon.", headers={"Retry-After": "2"}
             )
         if name not in self._agents:
-            detail = f"There is no agent {name!r}; there is {', '.join(self._agents)}."
+            known = [one for one in self._agents if self.may_ask_for(tenant, one)]
+            detail = f"There is no agent {name!r}; there is {', '.join(known) or 'none for you'}."
             raise Problem(Code.UNKNOWN_AGENT, detail, errors=[FieldError(pointer="#/agent", detail="no such agent")])
         return self._agents[name]
+
+    @staticmethod
+    def _not_allowed(name: str, allowed: Sequence[str]) -> Problem:
+        detail = (
+            f"You may ask for {', '.join(allowed) or 'no agent'}, and not for {name!r}; ask whoever runs this service "
+            "for it (agents in [tenants.NAME])."
+        )
+        return Problem(Code.AGENT_NOT_ALLOWED, detail, errors=[FieldError(pointer="#/agent", detail="not for you")])
 
     async def _read_if_older_than(self, seconds: float) -> None:
         if clock.monotonic() - self._read_at >= seconds:

@@ -1,8 +1,8 @@
 """The bodies of `/v1/limits`."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.chain_schemas import ChainResource
 
@@ -80,57 +80,8 @@ class LimitResource(BaseModel):
     failures: int = Field(description="Overloads, server errors and lost connections seen.")
 
 
-def _bucket(limit: int, capacity: int, remaining: int, reserved: int, used: int) -> dict[str, Any]:
-    return {
-        "limit_per_minute": limit,
-        "configured_per_minute": limit,
-        "learned": False,
-        "capacity": capacity,
-        "remaining": remaining,
-        "reserved": reserved,
-        "used_last_minute": used,
-    }
-
-
 class LimitList(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "object": "list",
-                    "data": [
-                        {
-                            "pool": "claude-sonnet-4-6",
-                            "targets": ["default"],
-                            "requests": _bucket(50, 5, 3, 6, 24),
-                            "input_tokens": _bucket(30_000, 3_000, 120, 7_410, 29_600),
-                            "output_tokens": _bucket(8_000, 800, 640, 1_900, 4_200),
-                            "in_flight": 6,
-                            "max_in_flight": 64,
-                            "waiting": {
-                                "total": 14,
-                                "high": 0,
-                                "standard": 14,
-                                "low": 0,
-                                "tenants": 2,
-                                "by_tenant": {"default": 3},
-                            },
-                            "expected_wait_seconds": {"high": 0, "standard": 27.5, "low": 27.5},
-                            "held_up_by": "input_tokens",
-                            "breaker": "closed",
-                            "retry_at": None,
-                            "retry_in_seconds": None,
-                            "pace": 1,
-                            "answer_tokens_per_second": 61.5,
-                            "refused": 2,
-                            "refused_last_minute": 0,
-                            "failures": 0,
-                        }
-                    ],
-                }
-            ]
-        }
-    )
+    """What the providers limit, and how the chains over them do."""
 
     object: Literal["list"]
     data: list[LimitResource]

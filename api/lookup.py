@@ -19,7 +19,7 @@ async def made_before(parts: Parts, job_id: str, tenant: str) -> Sighting:
     sighting = await parts.inspector.job(job_id, tenant=tenant)
     if sighting is None:
         detail = f"This Idempotency-Key has made {job_id}, which was deleted, or removed after its retention."
-        raise Problem(Code.GONE, f"{detail} Use a new key.")
+        raise Problem(Code.GONE, f"{detail} Use a new key if the work is to be done again.")
     return sighting
 
 

@@ -1,8 +1,8 @@
 """The bodies of `/v1/queue` and `/v1/workers`."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 
 class WaitReasonsResource(BaseModel):
@@ -35,50 +35,8 @@ class TenantResource(BaseModel):
     daily_cost_usd: str | None = Field(description="At that submits are refused until `day_ends_at`.")
 
 
-_REASONS = {
-    "capacity": 298,
-    "rate_limit": 9,
-    "provider_outage": 0,
-    "retry_backoff": 1,
-    "scheduled": 2,
-    "session_busy": 0,
-}
-_QUEUE: dict[str, Any] = {
-    "object": "queue",
-    "depth": 310,
-    "max_depth": 10_000,
-    "wait_reasons": _REASONS,
-    "parked": 12,
-    "oldest_waiting_seconds": 187.2,
-    "running": 64,
-    "requires_action": 0,
-    "slots": 64,
-    "drain_rate_per_second": 1.6,
-    "expected_wait_seconds": 194.4,
-    "day_ends_at": "2026-02-01T00:00:00.000Z",
-    "tenants": [
-        {
-            "tenant": "acme",
-            "weight": 1,
-            "waiting": 42,
-            "max_waiting": 1000,
-            "wait_reasons": _REASONS | {"capacity": 40, "rate_limit": 2, "retry_backoff": 0, "scheduled": 0},
-            "oldest_waiting_seconds": 31.5,
-            "running": 16,
-            "max_running": 100,
-            "requires_action": 0,
-            "submits_per_minute": 120,
-            "spent_today_usd": "12.480000",
-            "daily_cost_usd": "50.000000",
-        }
-    ],
-}
-
-
 class QueueState(BaseModel):
     """The queue of the whole service."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_QUEUE]})
 
     object: Literal["queue"]
     depth: int = Field(description="Jobs that wait, parked ones included.")
@@ -108,24 +66,6 @@ class RunningJobResource(BaseModel):
     since: str = Field(description="When this worker took it.")
 
 
-_WORKER: dict[str, Any] = {
-    "id": "worker-1:17:5be0cd19",
-    "state": "alive",
-    "last_sign_of_life_seconds": 0.6,
-    "has_watch": True,
-    "slots": 32,
-    "running": 3,
-    "jobs": [
-        {
-            "id": "job_019a9a60-8a6e-7c3e-a3c6-0f5f5a6f3b1d",
-            "tenant": "acme",
-            "status": "running",
-            "since": "2026-01-31T12:00:00.000Z",
-        }
-    ],
-}
-
-
 class WorkerResource(BaseModel):
     """A worker process."""
 
@@ -141,9 +81,7 @@ class WorkerResource(BaseModel):
 
 
 class WorkerList(BaseModel):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"object": "list", "data": [_WORKER], "jobs_left_out": False}]}
-    )
+    """The workers that live, or whose jobs have not been given back yet."""
 
     object: Literal["list"]
     data: list[WorkerResource]

@@ -40,7 +40,7 @@ class Parts:
         self.overview = Overview(self.redis)
         self.events = EventLog(self.redis)
         self.streams = Streams(self.events, self.followers, self.settings.api.max_streams)
-        self.directory = AgentDirectory(Catalogue(self.redis))
+        self.directory = AgentDirectory(Catalogue(self.redis), self.settings.tenants)
         self.endpoints = Endpoints(self.redis)
         self.deliveries = Deliveries(self.redis)
         webhooks = self.settings.webhooks

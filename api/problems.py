@@ -1,8 +1,11 @@
-"""Every error is a problem document (RFC 9457) with a code from one list, and says what to do."""
+"""Every error is a problem document (RFC 9457) with a code from one list, and says what to do.
+
+`KINDS` is that list: what each code means, once for the answers, the OpenAPI document and `/docs`.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -15,6 +18,7 @@ class Code(StrEnum):
     BAD_CURSOR = "bad_cursor"
     UNAUTHORIZED = "unauthorized"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    AGENT_NOT_ALLOWED = "agent_not_allowed"
     NOT_FOUND = "not_found"
     NOT_FINISHED = "not_finished"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -39,44 +43,101 @@ class Code(StrEnum):
     HTTP_ERROR = "http_error"
 
 
-_STATUS = {
-    Code.BAD_JSON: 400,
-    Code.BAD_CURSOR: 400,
-    Code.UNAUTHORIZED: 401,
-    Code.INSUFFICIENT_SCOPE: 403,
-    Code.NOT_FOUND: 404,
-    Code.METHOD_NOT_ALLOWED: 405,
-    Code.BODY_TIMEOUT: 408,
-    Code.NOT_FINISHED: 409,
-    Code.GONE: 410,
-    Code.BODY_TOO_LARGE: 413,
-    Code.UNSUPPORTED_MEDIA_TYPE: 415,
-    Code.INVALID_REQUEST: 422,
-    Code.UNKNOWN_AGENT: 422,
-    Code.URL_NOT_ALLOWED: 422,
-    Code.TOO_MANY_ENDPOINTS: 422,
-    Code.IDEMPOTENCY_CONFLICT: 422,
-    Code.QUEUE_FULL: 429,
-    Code.TENANT_QUOTA: 429,
-    Code.TENANT_RATE: 429,
-    Code.TENANT_BUDGET: 429,
-    Code.STORE_UNAVAILABLE: 503,
-    Code.DRAINING: 503,
-    Code.TOO_MANY_STREAMS: 503,
-    Code.NO_WORKER_YET: 503,
-    Code.INTERNAL_ERROR: 500,
-}
-_RETRYABLE = {
-    Code.BODY_TIMEOUT,
-    Code.QUEUE_FULL,
-    Code.TENANT_QUOTA,
-    Code.TENANT_RATE,
-    Code.TENANT_BUDGET,
-    Code.STORE_UNAVAILABLE,
-    Code.DRAINING,
-    Code.TOO_MANY_STREAMS,
-    Code.NO_WORKER_YET,
-    Code.INTERNAL_ERROR,
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is true of every problem of a code. `retryable`: the same request may succeed later. `cure` is for `/docs`;
+    a problem's own `detail` says the same with what it knows."""
+
+    status: int
+    title: str
+    cure: str
+    retryable: bool = False
+
+
+KINDS = {
+    Code.BAD_JSON: Kind(400, "The body is not JSON", "Mend the body: `detail` says where it breaks off or goes wrong."),
+    Code.BAD_CURSOR: Kind(400, "The cursor is not an id", "Go on from an id of this list, such as `last_id`."),
+    Code.UNAUTHORIZED: Kind(
+        401, "No valid key", "Send `Authorization: Bearer KEY` with a key of your tenant that has not expired."
+    ),
+    Code.INSUFFICIENT_SCOPE: Kind(
+        403, "The key is not good for this", "Use a key with the scope that `detail` names, or ask the operator for it."
+    ),
+    Code.AGENT_NOT_ALLOWED: Kind(
+        403, "The agent is not for you", "Name one of the agents in `GET /v1/agents`, or ask the operator for this one."
+    ),
+    Code.NOT_FOUND: Kind(
+        404,
+        "There is no such thing",
+        "Check the id and the address. Another tenant's things, deleted ones, and ones whose retention has ended are "
+        "not found either.",
+    ),
+    Code.METHOD_NOT_ALLOWED: Kind(405, "Not by this method", "Use one of the methods in `Allow`."),
+    Code.BODY_TIMEOUT: Kind(
+        408, "The body came too slowly", "Send it again, all at once; a job with an `Idempotency-Key`.", retryable=True
+    ),
+    Code.NOT_FINISHED: Kind(409, "The job has not finished", "Cancel it, wait until it has ended, and delete it then."),
+    Code.GONE: Kind(410, "The job of this key is gone", "Use a new `Idempotency-Key` if the work is to be done again."),
+    Code.BODY_TOO_LARGE: Kind(413, "The body is too large", "Send less: `detail` says how many bytes are taken."),
+    Code.UNSUPPORTED_MEDIA_TYPE: Kind(
+        415, "Not JSON as it should be sent", "Send `Content-Type: application/json`, in UTF-8 and not compressed."
+    ),
+    Code.INVALID_REQUEST: Kind(
+        422, "Something in the request is not valid", "Change what `errors` points to; each says what is taken instead."
+    ),
+    Code.UNKNOWN_AGENT: Kind(422, "There is no such agent", "Name one of the agents that `detail` lists."),
+    Code.URL_NOT_ALLOWED: Kind(
+        422,
+        "Webhooks are not sent there",
+        "Give a public `https://` URL; `errors` says what is wrong with this one.",
+    ),
+    Code.TOO_MANY_ENDPOINTS: Kind(422, "There are too many endpoints", "Delete an endpoint that you do not need."),
+    Code.IDEMPOTENCY_CONFLICT: Kind(
+        422,
+        "The key has made another job",
+        "Use a new `Idempotency-Key` for new work; to repeat a submit, send the very same body.",
+    ),
+    Code.QUEUE_FULL: Kind(429, "The queue is full", "Send it again after `Retry-After` seconds.", retryable=True),
+    Code.TENANT_QUOTA: Kind(
+        429,
+        "You have too many jobs waiting",
+        "Send it again after `Retry-After` seconds, or cancel jobs that wait.",
+        retryable=True,
+    ),
+    Code.TENANT_RATE: Kind(
+        429,
+        "You submit too fast",
+        "Send it again after `Retry-After` seconds; `RateLimit` says how fast.",
+        retryable=True,
+    ),
+    Code.TENANT_BUDGET: Kind(
+        429,
+        "Your money for today is spent",
+        "Send it again when `detail` says, after midnight UTC; or ask the operator for more.",
+        retryable=True,
+    ),
+    Code.INTERNAL_ERROR: Kind(
+        500, "Something went wrong here", "Send it again; if it stays, report the `request_id`.", retryable=True
+    ),
+    Code.STORE_UNAVAILABLE: Kind(
+        503,
+        "The job store is not available",
+        "Send it again after `Retry-After` seconds; a job with an `Idempotency-Key`, so that it counts once.",
+        retryable=True,
+    ),
+    Code.DRAINING: Kind(
+        503, "This server is about to stop", "Send it again: another one, or the next one, takes it.", retryable=True
+    ),
+    Code.TOO_MANY_STREAMS: Kind(
+        503,
+        "Too many streams are open",
+        "Open it again after `Retry-After` seconds, or read the list of events.",
+        retryable=True,
+    ),
+    Code.NO_WORKER_YET: Kind(
+        503, "No worker has started yet", "Send it again after `Retry-After` seconds.", retryable=True
+    ),
+    Code.HTTP_ERROR: Kind(400, "The request is not understood", "Mend the request: `detail` says why."),
 }
 
 
@@ -88,17 +149,20 @@ class FieldError(BaseModel):
 
 
 class ProblemDocument(BaseModel):
-    """An error (RFC 9457)."""
+    """An error (RFC 9457). Decide by `code`; `title` and `detail` are for people."""
 
-    type: str = Field(examples=["urn:sluice:problem:invalid_request"])
-    title: str = Field(examples=["Unprocessable Content"])
-    status: int = Field(examples=[422])
-    detail: str
-    instance: str = Field(examples=["/v1/jobs"])
-    code: Code
-    request_id: str
-    retryable: bool
-    errors: list[FieldError] = []
+    type: str = Field(description="A name for the code.", examples=["urn:sluice:problem:invalid_request"])
+    title: str = Field(description="What the code means.", examples=["Something in the request is not valid"])
+    status: int = Field(description="That of the answer.", examples=[422])
+    detail: str = Field(description="What happened, and what to do.", examples=["1 field is not valid; see errors."])
+    instance: str = Field(description="The path that was asked.", examples=["/v1/jobs"])
+    code: Code = Field(examples=["invalid_request"])
+    request_id: str = Field(
+        description="That of the answer's `X-Request-Id`, to be quoted in a report.",
+        examples=["req_0af7651916cd43dd8448eb211c80319c"],
+    )
+    retryable: bool = Field(description="Whether the same request may succeed later.", examples=[False])
+    errors: list[FieldError] = Field(default=[], description="Each mistake in the request, where that is known.")
 
 
 class Problem(Exception):
@@ -118,18 +182,19 @@ class Problem(Exception):
         self.detail = detail
         self.errors = errors or []
         self.headers = dict(headers or {})
-        self.status = status or _STATUS[code]
+        self.status = status or KINDS[code].status
 
     def document(self, *, instance: str, request_id: str) -> dict[str, Any]:
+        kind = KINDS[self.code]
         document: dict[str, Any] = {
             "type": f"urn:sluice:problem:{self.code}",
-            "title": HTTPStatus(self.status).phrase,
+            "title": kind.title,
             "status": self.status,
             "detail": self.detail,
             "instance": instance,
             "code": self.code,
             "request_id": request_id,
-            "retryable": self.code in _RETRYABLE,
+            "retryable": kind.retryable,
         }
         if self.errors:
             document["errors"] = [error.model_dump() for error in self.errors]
@@ -149,7 +214,7 @@ def from_status(status: int, detail: str, headers: Mapping[str, str] | None) -> 
     codes = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}
     known = {
         404: "There is nothing at this address; the endpoints are listed at /docs.",
-        405: "This address does not take this method; the endpoints are listed at /docs.",
+        405: "This address does not take this method; see Allow, or the endpoints at /docs.",
     }
     return Problem(codes.get(status, Code.HTTP_ERROR), known.get(status, detail), headers=headers, status=status)
 

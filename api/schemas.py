@@ -26,6 +26,8 @@ LONGEST_SPAN_SECONDS = 31_536_000
 """A year: how far ahead a job can be scheduled."""
 MOST_ERRORS = 100
 """Mistakes in one body that are named. A body of nothing but mistakes would keep the process busy for seconds."""
+KEY_PATTERN = r"^[A-Za-z0-9_.:-]{1,255}$"
+"""An Idempotency-Key."""
 _SESSION = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 
 
@@ -91,8 +93,6 @@ class Message(_Strict):
 
 class JobRequest(_Strict):
     """What to do: an agent and its input."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"agent": "assistant", "input": "What is a job queue?"}]})
 
     agent: Annotated[str, Field(min_length=1, max_length=64, examples=["assistant"])]
     input: Annotated[str, Field(min_length=1)] | Annotated[list[Message], Field(min_length=1, fail_fast=True)]

@@ -11,6 +11,10 @@ from shared.states import FINISHED, Status
 from shared.step import StepIntentRecord, StepRecord
 from shared.turn import ModelRecord, Record, ResultRecord, ServedAs
 
+MOST_TURNS = 100
+"""On one page: a turn can hold a whole answer of the model."""
+LARGEST_TURN = 1_000_000_000
+
 Outcome = Literal["succeeded", "failed", "pending", "unknown", "not_run"]
 
 
@@ -61,7 +65,8 @@ class StepResource(BaseModel):
 
 
 class TurnList(BaseModel):
-    """The transcript so far, oldest first; it begins with the job's `input`. `steps` are those of a custom agent."""
+    """The transcript so far, oldest first; it begins with the job's `input`. With `has_more` go on after `last_id`.
+    `steps` are those of a custom agent, between these turns and up to the next page."""
 
     object: Literal["list"]
     job_id: str
@@ -69,30 +74,38 @@ class TurnList(BaseModel):
     revision: int
     data: list[TurnResource]
     steps: list[StepResource]
+    has_more: bool
+    first_id: int | None = Field(description="The number of the first turn of this page.")
+    last_id: int | None
 
 
-def turn_list(job_id: str, journal: Journal) -> dict[str, Any]:
-    """The journal as `TurnList` describes it."""
-    models = [record for record in journal.records if isinstance(record, ModelRecord)]
+def turn_list(job_id: str, journal: Journal, *, limit: int, after: int) -> dict[str, Any]:
+    """A page of the journal as `TurnList` describes it: turns with numbers above `after`."""
+    later = [record for record in journal.records if isinstance(record, ModelRecord) and record.turn > after]
+    models = later[:limit]
     return {
         "object": "list",
         "job_id": job_id,
         "status": journal.status,
         "revision": journal.revision,
         "data": [_turn(record, journal) for record in models],
-        "steps": _steps(journal),
+        "steps": _steps(journal, after, models[-1].turn if len(later) > limit else None),
+        "has_more": len(later) > limit,
+        "first_id": models[0].turn if models else None,
+        "last_id": models[-1].turn if models else None,
     }
 
 
-def _steps(journal: Journal) -> list[dict[str, Any]]:
-    """In the order in which they ended; those that have not, at the end."""
+def _steps(journal: Journal, after: int, last: int | None) -> list[dict[str, Any]]:
+    """Those from turn `after` on, and before turn `last` where another page goes on there: whoever comes back for later
+    turns misses none that has ended since. In the order in which they ended; those that have not, at the end."""
     receipts = [one for one in journal.records if isinstance(one, StepRecord)]
     ended = {one.mark for one in receipts}
     open_ones = [one for one in journal.records if isinstance(one, StepIntentRecord) and one.mark not in ended]
     silent: Outcome = "unknown" if journal.status in FINISHED else "pending"
-    return [_step(one, "failed" if one.error else "succeeded") for one in receipts] + [
-        _step(one, silent) for one in open_ones
-    ]
+    steps = [_step(one, "failed" if one.error else "succeeded") for one in receipts]
+    steps += [_step(one, silent) for one in open_ones]
+    return [one for one in steps if after <= one["after_turn"] and (last is None or one["after_turn"] < last)]
 
 
 def _step(record: StepRecord | StepIntentRecord, outcome: Outcome) -> dict[str, Any]:

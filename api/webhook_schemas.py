@@ -45,8 +45,6 @@ class WebhookRequest(_Strict):
 class EndpointRequest(_Strict):
     """A receiver of webhooks."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"url": _EXAMPLE_URL, "description": "billing"}]})
-
     url: Url
     description: Annotated[str, Field(max_length=256)] = ""
 

@@ -8,7 +8,8 @@ from uuid import uuid4
 from uuid_utils import uuid7
 
 _ANY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_JOB_ID = re.compile(r"job_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
+JOB_ID_PATTERN = r"^job_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+_JOB_ID = re.compile(JOB_ID_PATTERN)
 
 
 def new_job_id() -> str:
@@ -50,7 +51,7 @@ def delivery_ids_of(job_id: str) -> str:
 
 
 def is_job_id(text: str) -> bool:
-    return _JOB_ID.match(text) is not None
+    return _JOB_ID.fullmatch(text) is not None
 
 
 def may_name_a_job(text: str) -> bool:

@@ -203,6 +203,8 @@ class Tenant(_Section):
     """SHA-256 digests of its bearer keys: `printf %s "$KEY" | sha256sum`. They are good for `submit` and `read`."""
     keys: dict[Name, Key] = {}
     """Keys that are good for less or for more, or that expire: `[tenants.NAME.keys.NAME]`."""
+    agents: list[str] | None = None
+    """Agents it may ask for, by name; all when it is left out. A submit for another is answered 403."""
     weight: Annotated[float, Field(ge=0.01, le=100)] = 1
     """Its share of the running jobs beside other tenants: one of weight 2 has twice as many running as one of 1."""
     max_waiting: Count | None = None

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from api import presenter
 from api.access import SubmitterOf
-from api.admission import KEY_HEADER
+from api.admission import KEY_HEADER, REFUSED
 from api.batch import Batch, Result, Taken
-from api.batch_schemas import BatchRequest, BatchResource, Envelope, answer_examples
+from api.batch_schemas import BatchRequest, BatchResource, Envelope
 from api.body import MAX_DEPTH, read_json
-from api.documents import errors, json_body
+from api.documents import BODY, answer, errors, json_body
 from api.parts import PartsOf
 from api.problems import Code, FieldError, Problem, invalid
 from api.schemas import parsed
@@ -27,15 +27,19 @@ _ABOVE_A_JOB = 2
 
 @router.post(
     "",
+    operation_id="submit_jobs",
     response_model=BatchResource,
-    responses=errors(400, 401, 403, 408, 413, 415, 422, 429, 503)
+    responses=errors(*BODY, *REFUSED)
     | {
-        200: {
-            "description": "What became of each job. `Retry-After` says when to send those with a 429 again.",
-            "content": {"application/json": {"examples": answer_examples()}},
-        }
+        200: answer(
+            "What became of each job. `Retry-After` says when to send those with a 429 again.",
+            "all_taken",
+            "one_is_wrong",
+            "the_queue_filled_up",
+            headers=("Retry-After", "RateLimit", "RateLimit-Policy"),
+        )
     },
-    openapi_extra=json_body(BatchRequest),
+    openapi_extra=json_body(BatchRequest, "each_by_itself", "all_or_nothing"),
     summary="Submit many jobs",
 )
 async def submit_batch(request: Request, parts: PartsOf, tenant: SubmitterOf) -> Response:

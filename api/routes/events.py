@@ -8,9 +8,10 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api.access import ReaderOf
-from api.documents import errors
+from api.documents import answer, errors, example_references
 from api.event_schemas import STREAM_EXAMPLE, EventList, event_resource
 from api.event_stream import EventStream
+from api.lookup import no_such_job
 from api.parts import PartsOf
 from api.problems import Code, FieldError, Problem
 from api.strict_route import StrictRoute
@@ -27,17 +28,21 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
         "model": EventList,
         "description": f"A list, or with `Accept: {_STREAM}` a stream that goes on until the job's last event: a "
         "comment `: ping` every 15 seconds of silence, `retry` says when to come again.",
-        "content": {_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}},
+        "content": {
+            "application/json": {"examples": example_references("event_list")},
+            _STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE},
+        },
     },
-    204: {"description": "The job has ended, and the cursor is at its last event: there is nothing to come."},
+    204: answer("The job has ended, and the cursor is at its last event: there is nothing to come."),
 }
 
 
 @router.get(
     "/{job_id}/events",
+    operation_id="follow_job",
     response_model=EventList,
-    responses=_ANSWERS | errors(400, 401, 403, 404, 422, 503),
-    summary="Follow",
+    responses=_ANSWERS | errors(Code.BAD_CURSOR, Code.NOT_FOUND, Code.DRAINING, Code.TOO_MANY_STREAMS),
+    summary="Follow a job",
 )
 async def events(
     job_id: str,
@@ -61,7 +66,7 @@ async def events(
     if ids.may_name_a_job(job_id):
         page = await parts.events.read(job_id, tenant=tenant, after=after, most=most)
     if page is None:
-        raise Problem(Code.NOT_FOUND, "There is no such job; it may have been removed after its retention.")
+        raise no_such_job()
     if page.complete and not page.events:
         return Response(status_code=204)
     if as_stream:

@@ -5,6 +5,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from api import chain_report, schemas
+from api.documents import answer
 from api.parts import PartsOf
 from shared import metrics
 from shared.errors import StoreUnavailable
@@ -12,19 +13,34 @@ from shared.redis_client import ping, reachable
 
 router = APIRouter(tags=["operations"])
 
+_METRICS = {"text/plain": {"schema": {"type": "string"}, "example": "sluice_queue_waiting 42.0\n"}}
 _SCRAPE_SECONDS = 2.0
 """For all that is read from Redis; a scrape that hangs would cost the api's own metrics, too."""
 
 
-@router.get("/healthz", summary="Is the process alive")
+@router.get(
+    "/healthz",
+    operation_id="healthz",
+    responses={200: answer("It is.", "alive")},
+    summary="Is the process alive",
+)
 async def healthz() -> schemas.Health:
+    """Says nothing about Redis; for that ask `/readyz`."""
     return schemas.Health(status="ok")
 
 
 @router.get(
     "/readyz",
+    operation_id="readyz",
     response_model=schemas.Health,
-    responses={503: {"model": schemas.Health, "description": "Not ready."}},
+    responses={
+        200: answer("It can.", "ready"),
+        503: answer(
+            "It cannot: Redis does not answer, or the process is about to stop.",
+            "not_ready",
+            model=schemas.Health,
+        ),
+    },
     summary="Can it take jobs",
 )
 async def readyz(parts: PartsOf) -> Response:
@@ -39,7 +55,13 @@ async def readyz(parts: PartsOf) -> Response:
     return Response(to_json(body), 200 if ready else 503, media_type="application/json")
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    responses={200: {"description": "The text format of Prometheus.", "content": _METRICS}},
+    summary="Prometheus metrics",
+    response_class=Response,
+)
 async def exposition(parts: PartsOf) -> Response:
     """The queue, the gate and the chains are the whole service's, so every api shows the same: take the `max` over
     them, not the `sum`. While Redis is away the queue's gauges are NaN and the others are absent."""

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: submit, read, list, cancel, delete."""
+"""`/v1/jobs`: submit, read, cancel, delete."""
 
 import asyncio
 import re
@@ -10,17 +10,16 @@ from starlette.responses import Response
 
 from api import presenter, schemas
 from api.access import ReaderOf, SubmitterOf
-from api.admission import KEY_HEADER, Repeated
+from api.admission import KEY_HEADER, REFUSED, Repeated
 from api.body import read_json
-from api.documents import errors, json_body
+from api.documents import BODY, answer, errors, json_body
 from api.exchange import all_of
 from api.lookup import find, made_before, no_such_job
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
 from api.strict_route import StrictRoute
 from shared import clock, ids
-from shared.inspector import JobFilter, Sighting
-from shared.pace import Pace
+from shared.inspector import Sighting
 from shared.queue import Deletion
 from shared.states import Status
 from shared.tracing import current_traceparent
@@ -28,27 +27,62 @@ from shared.tracing import current_traceparent
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
 LONGEST_WAIT_SECONDS = 60
-_NOT_ASKED = Pace(0, 0, 0, None, 0)
-"""In a list: places in the queue are told by the jobs themselves, one round trip each."""
+_OF_A_SUBMIT = ("RateLimit", "RateLimit-Policy", "Idempotency-Replayed", "Preference-Applied")
+_LINKS = {
+    name: (operation, "job_id")
+    for name, operation in (
+        ("read", "read_job"),
+        ("follow", "follow_job"),
+        ("turns", "read_job_turns"),
+        ("cancel", "cancel_job"),
+        ("delete", "delete_job"),
+    )
+}
 _PREFER_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,9})\"?(?:$|[,;\s])")
 
 
 @router.post(
     "",
+    operation_id="submit_job",
     status_code=202,
     response_model=schemas.JobResource,
-    responses=errors(400, 401, 403, 408, 410, 413, 415, 422, 429, 503)
-    | {200: {"model": schemas.JobResource, "description": "It ended within the time of Prefer: wait."}},
-    openapi_extra=json_body(schemas.JobRequest),
+    responses=errors(*BODY, *REFUSED, Code.GONE)
+    | {
+        202: answer(
+            "The job is written down.",
+            "queued_job",
+            headers=("Location", "ETag", "Retry-After", *_OF_A_SUBMIT),
+            links=_LINKS,
+        ),
+        200: answer(
+            "It ended within the time of `Prefer: wait`.",
+            "finished_job",
+            headers=("Location", "ETag", *_OF_A_SUBMIT),
+            model=schemas.JobResource,
+        ),
+    },
+    openapi_extra=json_body(schemas.JobRequest, "the_least", "most_of_it"),
     summary="Submit a job",
 )
 async def submit(
     request: Request,
     parts: PartsOf,
     tenant: SubmitterOf,
-    idempotency_key: Annotated[str | None, Header(description="1-255 of A-Z a-z 0-9 _ . : -")] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="However often a submit is repeated with it, it makes one job. 1-255 of A-Z a-z 0-9 _ . : -",
+            json_schema_extra={"pattern": schemas.KEY_PATTERN},
+            examples=["order-17"],
+        ),
+    ] = None,
     prefer: Annotated[
-        str | None, Header(description="wait=N: answer when the job ended, after N seconds at most")
+        str | None,
+        Header(
+            description="wait=N: answer when the job has ended, after N seconds at most (60). What is no such wish is "
+            "ignored.",
+            examples=["wait=30"],
+        ),
     ] = None,
 ) -> Response:
     """Takes the job and answers 202 once it cannot be lost any more; poll the address in `Location`."""
@@ -83,9 +117,18 @@ async def submit(
 
 @router.get(
     "/{job_id}",
+    operation_id="read_job",
     response_model=schemas.JobResource,
-    responses=errors(401, 403, 404, 422, 503)
-    | {304: {"description": "Nothing changed since the revision in If-None-Match."}},
+    responses=errors(Code.NOT_FOUND)
+    | {
+        200: answer(
+            "The job. `Retry-After` is there until it has ended.",
+            "finished_job",
+            "queued_job",
+            headers=("ETag", "Retry-After"),
+        ),
+        304: answer("Nothing changed since the revision in If-None-Match.", headers=("ETag", "Retry-After")),
+    },
     summary="Read a job",
 )
 async def read(
@@ -111,51 +154,20 @@ async def read(
     return _job_response(sighting)
 
 
-@router.get("", response_model=schemas.JobList, responses=errors(400, 401, 403, 422, 503), summary="List jobs")
-async def list_jobs(
-    parts: PartsOf,
-    tenant: ReaderOf,
-    status: Annotated[Status | None, Query()] = None,
-    agent: Annotated[str | None, Query(max_length=64)] = None,
-    session_id: Annotated[str | None, Query(max_length=128)] = None,
-    created_after: Annotated[str | None, Query(examples=["2026-01-31T12:00:00Z"])] = None,
-    created_before: Annotated[str | None, Query(examples=["2026-01-31T12:00:00Z"])] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(description="The last_id of the page before: older jobs")] = None,
-    before: Annotated[str | None, Query(description="The first_id of the page after: newer jobs")] = None,
-) -> Response:
-    """Your jobs, newest first. A page may hold fewer than `limit` and yet have more: go on from `last_id`."""
-    wanted = JobFilter(
-        status,
-        agent,
-        session_id,
-        _time("created_after", created_after),
-        _time("created_before", created_before),
-    )
-    if after is not None and before is not None:
-        raise invalid(FieldError(pointer="?before", detail="cannot be used together with after"))
-    for name, cursor in (("after", after), ("before", before)):
-        if cursor is not None and not ids.is_job_id(cursor):
-            pointer = FieldError(pointer=f"?{name}", detail="is not the id of a job")
-            raise Problem(Code.BAD_CURSOR, f"{name} takes the id of a job, such as last_id.", errors=[pointer])
-    page = await parts.inspector.jobs(tenant, wanted, limit=limit, after=after, before=before)
-    data = [presenter.job_resource(Sighting(job, None, _NOT_ASKED)) for job in page.jobs]
-    return _json(
-        {
-            "object": "list",
-            "data": data,
-            "has_more": page.has_more,
-            "first_id": (page.edge if before else None) or (page.jobs[0].id if page.jobs else None),
-            "last_id": (None if before else page.edge) or (page.jobs[-1].id if page.jobs else None),
-        }
-    )
-
-
 @router.post(
     "/{job_id}/cancel",
+    operation_id="cancel_job",
     response_model=schemas.JobResource,
-    responses=errors(401, 403, 404, 422, 503)
-    | {202: {"model": schemas.JobResource, "description": "It runs; its worker has been told."}},
+    responses=errors(Code.NOT_FOUND)
+    | {
+        200: answer("It has ended.", "cancelled_job", headers=("ETag",)),
+        202: answer(
+            "It runs; its worker has been told.",
+            "cancelling_job",
+            headers=("ETag", "Retry-After"),
+            model=schemas.JobResource,
+        ),
+    },
     summary="Cancel a job",
 )
 async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
@@ -166,7 +178,13 @@ async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     return _job_response(sighting, status=202 if sighting.job.status == Status.CANCELLING else 200)
 
 
-@router.delete("/{job_id}", status_code=204, responses=errors(401, 403, 404, 409, 422, 503), summary="Delete a job")
+@router.delete(
+    "/{job_id}",
+    operation_id="delete_job",
+    status_code=204,
+    responses=errors(Code.NOT_FOUND, Code.NOT_FINISHED) | {204: answer("It is erased.")},
+    summary="Delete a job",
+)
 async def delete(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     """Erases a finished job at once: input, output, turns, events and notes, in place of when its retention ends. Its
     Idempotency-Key makes no other job: a repeat is answered 410. What its agent has written down for the session
@@ -177,7 +195,7 @@ async def delete(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
         case Deletion.UNKNOWN:
             raise no_such_job()
         case Deletion.UNFINISHED:
-            raise Problem(Code.NOT_FINISHED, "The job has not finished; cancel it first.")
+            raise Problem(Code.NOT_FINISHED, "The job has not finished: cancel it first, or wait until it has ended.")
     return Response(status_code=204)
 
 
@@ -207,15 +225,6 @@ async def _until_finished(parts: Parts, sighting: Sighting, tenant: str, seconds
                 break
             sighting = await _next_change(parts, change, sighting, tenant, left)
     return sighting
-
-
-def _time(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return clock.from_rfc3339(text)
-    except (ValueError, OverflowError) as error:
-        raise invalid(FieldError(pointer=f"?{name}", detail="is not a time such as 2026-01-31T12:00:00Z")) from error
 
 
 def _headers(sighting: Sighting) -> dict[str, str]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from api.access import ObserverOf
 from api.auth import Caller
 from api.chain_report import chains
-from api.documents import errors
+from api.documents import answer, errors
 from api.limit_schemas import BucketResource, ExpectedWaitResource, LimitList, LimitResource, WaitingResource
 from api.parts import Parts, PartsOf
 from api.strict_route import StrictRoute
@@ -18,7 +18,12 @@ from shared.pool import DIMENSIONS, Pool
 router = APIRouter(prefix="/v1/limits", tags=["limits"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 422, 503), summary="List limits")
+@router.get(
+    "",
+    operation_id="list_limits",
+    responses=errors() | {200: answer("Pools and chains.", "limit_list")},
+    summary="List limits",
+)
 async def list_limits(parts: PartsOf, caller: ObserverOf) -> LimitList:
     """Per quota pool: what the provider allows, what is left, who waits and for what, and whether calls pass at all.
     Per chain: how its targets do, and whether its fallback could stand in."""

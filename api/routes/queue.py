@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from api.access import ObserverOf
-from api.documents import errors
+from api.documents import answer, errors
 from api.operation_schemas import QueueState, TenantResource, WaitReasonsResource
 from api.parts import Parts, PartsOf
 from api.strict_route import StrictRoute
@@ -16,7 +16,12 @@ from shared.usage import NANO, dollars
 router = APIRouter(prefix="/v1/queue", tags=["operations"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 422, 503), summary="Read the queue")
+@router.get(
+    "",
+    operation_id="read_queue",
+    responses=errors() | {200: answer("How it stands.", "queue")},
+    summary="Read the queue",
+)
 async def read_queue(parts: PartsOf, caller: ObserverOf) -> QueueState:
     """What waits and why, what runs, how fast it moves; and how your tenant stands in it."""
     view = await parts.overview.queue()

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.access import ReaderOf, SubmitterOf
-from api.documents import errors
+from api.documents import answer, errors
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem
 from api.strict_route import StrictRoute
@@ -16,13 +16,21 @@ from shared.deliveries import Logged
 router = APIRouter(prefix="/v1/webhook_deliveries", tags=["webhooks"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(400, 401, 403, 422, 503), summary="List deliveries")
+@router.get(
+    "",
+    operation_id="list_webhook_deliveries",
+    responses=errors(Code.BAD_CURSOR) | {200: answer("The page.", "delivery_list")},
+    summary="List deliveries",
+)
 async def list_deliveries(
     parts: PartsOf,
     tenant: ReaderOf,
     job_id: Annotated[str | None, Query(max_length=64, description="Only those of this job")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    after: Annotated[str | None, Query(max_length=128, description="The last_id of the page before")] = None,
+    after: Annotated[
+        str | None,
+        Query(max_length=128, description="The last_id of the page before", json_schema_extra={"pattern": "^msg_"}),
+    ] = None,
 ) -> DeliveryList:
     """Those of the newest jobs first. They are kept as long as their jobs, and for a day at least after their end."""
     if after is not None and not after.startswith("msg_"):
@@ -39,13 +47,23 @@ async def list_deliveries(
     )
 
 
-@router.get("/{delivery_id}", responses=errors(401, 403, 404, 422, 503), summary="Read a delivery")
+@router.get(
+    "/{delivery_id}",
+    operation_id="read_webhook_delivery",
+    responses=errors(Code.NOT_FOUND) | {200: answer("The delivery, with every attempt.", "delivered")},
+    summary="Read a delivery",
+)
 async def read(delivery_id: str, parts: PartsOf, tenant: ReaderOf) -> DeliveryResource:
+    """What was sent when, and what came of it."""
     return delivery_resource(await _find(parts, delivery_id, tenant))
 
 
 @router.post(
-    "/{delivery_id}/replay", status_code=202, responses=errors(401, 403, 404, 422, 503), summary="Send a delivery again"
+    "/{delivery_id}/replay",
+    operation_id="replay_webhook_delivery",
+    status_code=202,
+    responses=errors(Code.NOT_FOUND) | {202: answer("It is sent again.", "pending_delivery")},
+    summary="Send a delivery again",
 )
 async def replay(delivery_id: str, parts: PartsOf, tenant: SubmitterOf) -> DeliveryResource:
     """Under the same `webhook-id`, now, with all attempts before it. One that is just being sent is left alone."""

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.access import ReaderOf, SubmitterOf
 from api.body import read_json
-from api.documents import errors, json_body
+from api.documents import BODY, answer, errors, json_body
 from api.parts import Parts, PartsOf
 from api.problems import Code, Problem
 from api.schemas import parsed
@@ -29,9 +29,22 @@ router = APIRouter(prefix="/v1/webhook_endpoints", tags=["webhooks"], route_clas
 
 @router.post(
     "",
+    operation_id="make_webhook_endpoint",
     status_code=201,
-    responses=errors(400, 401, 403, 408, 413, 415, 422, 503),
-    openapi_extra=json_body(EndpointRequest),
+    responses=errors(*BODY, Code.URL_NOT_ALLOWED, Code.TOO_MANY_ENDPOINTS)
+    | {
+        201: answer(
+            "The endpoint, and its secret.",
+            "new_endpoint",
+            headers=("Location",),
+            links={
+                "read": ("read_webhook_endpoint", "endpoint_id"),
+                "test": ("test_webhook_endpoint", "endpoint_id"),
+                "delete": ("delete_webhook_endpoint", "endpoint_id"),
+            },
+        )
+    },
+    openapi_extra=json_body(EndpointRequest, "new_endpoint_request"),
     summary="Make an endpoint",
 )
 async def make(request: Request, response: Response, parts: PartsOf, tenant: SubmitterOf) -> NewEndpointResource:
@@ -47,20 +60,35 @@ async def make(request: Request, response: Response, parts: PartsOf, tenant: Sub
     return NewEndpointResource(**endpoint_fields(endpoint), secret=endpoint.secret.get_secret_value())
 
 
-@router.get("", responses=errors(401, 403, 422, 503), summary="List endpoints")
+@router.get(
+    "",
+    operation_id="list_webhook_endpoints",
+    responses=errors() | {200: answer("All of them: there are 100 at most.", "endpoint_list")},
+    summary="List endpoints",
+)
 async def list_endpoints(parts: PartsOf, tenant: ReaderOf) -> EndpointList:
     """Your endpoints, without their secrets."""
     found = await parts.endpoints.all(tenant)
     return EndpointList(object="list", data=[endpoint_resource(one) for one in found])
 
 
-@router.get("/{endpoint_id}", responses=errors(401, 403, 404, 422, 503), summary="Read an endpoint")
+@router.get(
+    "/{endpoint_id}",
+    operation_id="read_webhook_endpoint",
+    responses=errors(Code.NOT_FOUND) | {200: answer("The endpoint.", "endpoint")},
+    summary="Read an endpoint",
+)
 async def read(endpoint_id: str, parts: PartsOf, tenant: ReaderOf) -> EndpointResource:
+    """Without its secret."""
     return endpoint_resource(await _find(parts, endpoint_id, tenant))
 
 
 @router.delete(
-    "/{endpoint_id}", status_code=204, responses=errors(401, 403, 404, 422, 503), summary="Delete an endpoint"
+    "/{endpoint_id}",
+    operation_id="delete_webhook_endpoint",
+    status_code=204,
+    responses=errors(Code.NOT_FOUND) | {204: answer("It is gone.")},
+    summary="Delete an endpoint",
 )
 async def delete(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     """Its secrets are gone at once; deliveries that are still to be made to it fail as `endpoint_deleted`."""
@@ -70,7 +98,10 @@ async def delete(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> Respo
 
 
 @router.post(
-    "/{endpoint_id}/rotate", responses=errors(401, 403, 404, 422, 503), summary="Give an endpoint a new secret"
+    "/{endpoint_id}/rotate",
+    operation_id="rotate_webhook_secret",
+    responses=errors(Code.NOT_FOUND) | {200: answer("The new secret.", "rotation")},
+    summary="Give an endpoint a new secret",
 )
 async def rotate(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> RotationResource:
     """The answer holds the new secret, which is never shown again; for 24 hours the one before signs, too. The
@@ -87,14 +118,21 @@ async def rotate(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> Rotat
 
 
 @router.post(
-    "/{endpoint_id}/test", status_code=202, responses=errors(401, 403, 404, 422, 503), summary="Send an endpoint a test"
+    "/{endpoint_id}/test",
+    operation_id="test_webhook_endpoint",
+    status_code=202,
+    responses=errors(Code.NOT_FOUND, Code.URL_NOT_ALLOWED) | {202: answer("The test is on its way.", "test_delivery")},
+    summary="Send an endpoint a test",
 )
 async def test(endpoint_id: str, parts: PartsOf, tenant: SubmitterOf) -> DeliveryResource:
     """Sends it a `webhook.test`, once; look at the delivery to see what came of it. An endpoint that was disabled is
     enabled again when it answers with 2xx."""
     endpoint = await _find(parts, endpoint_id, tenant)
     if endpoint.for_job_urls:
-        raise Problem(Code.URL_NOT_ALLOWED, "This endpoint has no URL that could be tested.")
+        raise Problem(
+            Code.URL_NOT_ALLOWED,
+            "job_urls has no URL of its own to be tested; make an endpoint for the one you mean, and test that.",
+        )
     to = parts.receivers.check(endpoint.url, "url")
     delivery_id = await parts.deliveries.test(tenant, endpoint, to.host)
     return delivery_resource(await _filed(parts, delivery_id, tenant))

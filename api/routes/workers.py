@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from api.access import ObserverOf
 from api.auth import Caller
-from api.documents import errors
+from api.documents import answer, errors
 from api.operation_schemas import RunningJobResource, WorkerList, WorkerResource
 from api.parts import PartsOf
 from api.strict_route import StrictRoute
@@ -14,7 +14,12 @@ from shared.overview import MOST_JOBS, WorkerView
 router = APIRouter(prefix="/v1/workers", tags=["operations"], route_class=StrictRoute)
 
 
-@router.get("", responses=errors(401, 403, 422, 503), summary="List workers")
+@router.get(
+    "",
+    operation_id="list_workers",
+    responses=errors() | {200: answer("The workers.", "worker_list")},
+    summary="List workers",
+)
 async def list_workers(parts: PartsOf, caller: ObserverOf) -> WorkerList:
     """The workers that live, or whose jobs have not been given back yet, and which of your jobs each runs."""
     workers = await parts.overview.workers()

@@ -1,17 +1,16 @@
 """The OpenAPI document: whole, true, and telling of every code an error can have."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import httpx2
 import pytest
-from pydantic import BaseModel
+from jsonschema_rs import validator_for
 
-from api.agent_schemas import AgentList
-from api.operation_schemas import QueueState, WorkerList
+from api.examples.jobs import QUEUED_JOB
 from api.problems import Code
+from api.webhook_schemas import EventName
 
-EXEMPLARY = [QueueState, WorkerList, AgentList]
 METHODS = {"get", "post", "put", "patch", "delete"}
 CONTRACT = {
     "post /v1/jobs": {"200", "202", "400", "401", "403", "408", "410", "413", "415", "422", "429", "503"},
@@ -41,6 +40,19 @@ CONTRACT = {
 }
 
 
+PLAIN = {"limit", "status", "agent", "session_id", "created_after", "created_before", "If-None-Match", "if-none-match"}
+"""Parameters whose names say it all."""
+OF_NO_ENDPOINT = {Code.METHOD_NOT_ALLOWED, Code.INTERNAL_ERROR, Code.HTTP_ERROR}
+"""Codes of addresses, mistakes of ours, and of what is no HTTP."""
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Those of the paths and of the webhooks, each with where it stands."""
+    for kind, places in (("", document["paths"]), ("webhook ", document["webhooks"])):
+        for path, item in places.items():
+            yield from ((f"{kind}{method} {path}", one) for method, one in item.items() if method in METHODS)
+
+
 @pytest.fixture
 async def document(http: httpx2.AsyncClient) -> dict[str, Any]:
     body: dict[str, Any] = (await http.get("/openapi.json")).json()
@@ -66,12 +78,16 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
     found = set(references(document))
     assert {"#/components/schemas/Message", "#/components/schemas/BudgetRequest"} <= found
     for reference in found:
-        assert resolve(document, {"$ref": reference})["title"]
+        named = resolve(document, {"$ref": reference})
+        assert named.get("title") or named.get("description") or named["value"]
 
 
 async def test_every_component_is_used(document: dict[str, Any]) -> None:
-    names = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
-    assert names == set(references(document))
+    kinds = ("schemas", "headers", "examples")
+    assert document["components"].keys() - {"securitySchemes"} == set(kinds)
+    names = {f"#/components/{kind}/{name}" for kind in kinds for name in document["components"][kind]}
+    unused = {f"#/components/examples/{code}" for code in OF_NO_ENDPOINT}
+    assert names - unused == set(references(document))
 
 
 async def test_no_schema_hides_definitions_of_its_own(document: dict[str, Any]) -> None:
@@ -111,12 +127,80 @@ async def test_errors_are_told_as_problem_documents_and_nothing_else(document: d
                     assert list(response["content"]) == ["application/problem+json"], (path, status)
 
 
-@pytest.mark.parametrize("model", EXEMPLARY)
-async def test_examples_are_as_their_schemas_say(document: dict[str, Any], model: type[BaseModel]) -> None:
-    extra: Any = model.model_config["json_schema_extra"]
-    (example,) = extra["examples"]
-    assert model.model_validate(example).model_dump(mode="json") == example
-    assert document["components"]["schemas"][model.__name__]["examples"]
+async def test_every_operation_is_told_whole(document: dict[str, Any]) -> None:
+    tags = {tag["name"]: tag["description"] for tag in document["tags"]}
+    ids = []
+    for where, operation in operations(document):
+        ids.append(operation["operationId"])
+        assert operation["summary"], where
+        assert operation["description"], where
+        assert set(operation["tags"]) <= set(tags), where
+        for parameter in operation.get("parameters", []):
+            told = parameter.get("description") or parameter["in"] == "path" or parameter["name"] in PLAIN
+            assert told, (where, parameter["name"])
+        for status, response in operation["responses"].items():
+            assert response["description"], (where, status)
+            assert where.startswith("webhook ") or "X-Request-Id" in response["headers"], (where, status)
+    assert len(set(ids)) == len(ids)
+    assert all(tags.values())
+
+
+def bodies(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every body that is asked for or answered, with its schema and examples."""
+    for where, operation in operations(document):
+        told = {"request": operation.get("requestBody", {})} | operation["responses"]
+        for part, body in told.items():
+            for kind, content in body.get("content", {}).items():
+                yield f"{where} {part} {kind}", content
+
+
+async def test_every_body_has_examples_and_they_are_as_its_schema_says(document: dict[str, Any]) -> None:
+    seen = 0
+    for where, content in bodies(document):
+        schema = resolve(document, content["schema"])
+        examples = [resolve(document, one)["value"] for one in content.get("examples", {}).values()]
+        examples += [content["example"]] if "example" in content else schema.get("examples", [])
+        assert examples, where
+        validator = validator_for(content["schema"] | {"components": document["components"]})
+        for example in examples:
+            seen += 1
+            wrong = [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(example)]
+            assert not wrong, (where, wrong)
+            if "application/problem+json" in where:
+                assert f" {example['status']} " in where
+    assert seen > 100
+
+
+async def test_an_example_that_its_schema_forbids_is_found(document: dict[str, Any]) -> None:
+    validator = validator_for({"$ref": "#/components/schemas/JobResource", "components": document["components"]})
+    assert not validator.is_valid(QUEUED_JOB | {"status": "asleep"})
+
+
+async def test_every_code_is_shown_where_it_may_come_and_explained(document: dict[str, Any]) -> None:
+    shown = {
+        name
+        for where, content in bodies(document)
+        if "problem+json" in where
+        for name, example in content["examples"].items()
+        if resolve(document, example)["value"]["code"] == name
+    }
+    assert set(Code) - shown == OF_NO_ENDPOINT
+    for code in Code:
+        assert f"| `{code}` |" in document["info"]["description"]
+
+
+async def test_the_webhooks_are_told_as_they_come(document: dict[str, Any]) -> None:
+    assert set(document["webhooks"]) == {*get_args(EventName), "webhook.test"}
+    for name, item in document["webhooks"].items():
+        sent = item["post"]
+        headers = {one["name"] for one in sent["parameters"] if one["in"] == "header" and one["required"]}
+        assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+        assert sent["security"] == []
+        content = sent["requestBody"]["content"]["application/json"]
+        schema = resolve(document, content["schema"])
+        example = content.get("example") or schema["examples"][0]
+        assert example["type"] == name
+        assert {"2XX", "410"} <= set(sent["responses"])
 
 
 async def test_every_guarded_endpoint_names_the_scope_of_its_key(document: dict[str, Any]) -> None:
@@ -135,11 +219,6 @@ async def test_the_codes_are_listed(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["ProblemDocument"]["properties"]["code"]["$ref"] == "#/components/schemas/Code"
     assert set(schemas["Code"]["enum"]) == set(Code)
-
-
-async def test_the_pages_for_people_are_there(http: httpx2.AsyncClient) -> None:
-    answer = await http.get("/docs")
-    assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, "text/html")
 
 
 async def test_events_are_told_as_a_list_and_as_a_stream(document: dict[str, Any]) -> None:

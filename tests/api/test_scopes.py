@@ -14,6 +14,7 @@ from api.access import Needs
 from api.app import ROUTERS
 from api.auth import Authenticator
 from api.problems import Problem
+from api.routes import docs
 from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared.redis_client import Redis
@@ -32,7 +33,7 @@ from tests.api.tenancy import (
     bearer,
 )
 
-OPEN = {"/healthz", "/readyz", "/metrics"}
+OPEN = {"/healthz", "/readyz", "/metrics"} | {route.path for route in docs.router.routes if isinstance(route, APIRoute)}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from shared.states import Event
 from shared.step import Mark, StepIntentRecord, StepRecord
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
-from tests.api.talk import StandIn, problem
+from tests.api.talk import StandIn, pointers, problem
 from tests.api.test_read import STRANGE_IDS
 
 COST = Usage(input_tokens=100, output_tokens=20, model_calls=1, turns=1, cost_nano=1_230_000)
@@ -60,6 +60,9 @@ async def test_a_job_that_has_done_nothing_has_no_turns(http: httpx2.AsyncClient
         "revision": 1,
         "data": [],
         "steps": [],
+        "has_more": False,
+        "first_id": None,
+        "last_id": None,
     }
 
 
@@ -117,6 +120,27 @@ async def test_the_usage_of_all_turns_is_that_of_the_job(
     for name in of_job.keys() - {"cost_usd"}:
         assert sum(usage[name] for usage in each) == of_job[name], name
     assert of_job["cost_usd"] == "0.002460"
+
+
+async def test_turns_are_read_page_by_page(http: httpx2.AsyncClient, worker: StandIn, redis: Redis) -> None:
+    records = [
+        asks("a", turn=turn) if even else result("a", turn=turn) for turn in range(1, 6) for even in (True, False)
+    ]
+    job_id = await running(worker, redis, *records)
+    seen: list[int] = []
+    query = {"limit": 2}
+    while True:
+        page = (await http.get(f"/v1/jobs/{job_id}/turns", params=query)).json()
+        assert TurnList.model_validate(page).model_dump(mode="json") == page
+        assert all(turn["tool_calls"][0]["outcome"] == "succeeded" for turn in page["data"])
+        seen += [turn["turn"] for turn in page["data"]]
+        assert (page["first_id"], page["last_id"]) == (seen[-len(page["data"])], seen[-1])
+        if not page["has_more"]:
+            break
+        query["after"] = page["last_id"]
+    assert seen == [1, 2, 3, 4, 5]
+    assert (await http.get(f"/v1/jobs/{job_id}/turns?after=5")).json()["data"] == []
+    assert pointers(problem(await http.get(f"/v1/jobs/{job_id}/turns?limit=0"), 422)) == {"?limit"}
 
 
 async def test_what_has_no_receipt_is_pending_and_in_the_end_unknown(
