@@ -13,7 +13,7 @@ from shared.redis_client import ping, reachable
 
 router = APIRouter(tags=["operations"])
 
-_METRICS = {"text/plain": {"schema": {"type": "string"}, "example": "sluice_queue_waiting 42.0\n"}}
+_METRICS = {"text/plain": {"schema": {"type": "string"}, "example": "sluice_queue_waiting_jobs 42.0\n"}}
 _SCRAPE_SECONDS = 2.0
 """For all that is read from Redis; a scrape that hangs would cost the api's own metrics, too."""
 

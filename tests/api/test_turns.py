@@ -31,9 +31,9 @@ def result(name: str, text: str = "42", *, turn: int = 1, is_error: bool = False
     return ResultRecord(turn, f"toolu_{name}", name, text, is_error, 250)
 
 
-async def running(worker: StandIn, redis: Redis, *records: Record) -> str:
+async def running(worker: StandIn, redis: Redis, *records: Record, tenant: str = "default") -> str:
     """The id of a job that has done so much."""
-    job_id = await worker.add()
+    job_id = await worker.add(tenant=tenant)
     await worker.take()
     for index, record in enumerate(records):
         await Checkpoints(redis).append("stand-in", job_id, index, record)
