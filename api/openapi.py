@@ -29,9 +29,20 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
     responses = operation["responses"]
     if "application/json" in responses.get("422", {}).get("content", {}):
         del responses["422"]  # FastAPI's guess; ours is a problem document
     operation["responses"] = dict(sorted(responses.items()))
     for response in responses.values():
         response.setdefault("headers", {}).update(header_references("X-Request-Id"))
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Of a parameter: it can be left out, but there is no way to write null in a query or a header."""
+    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    others: dict[str, Any] = {name: value for name, value in schema.items() if name != "anyOf"}
+    return others | kinds[0]

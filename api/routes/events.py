@@ -51,7 +51,11 @@ async def events(
     starting_after: Annotated[int, Query(ge=0, le=_LARGEST, description="The id of the last event you have")] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE, description="Of a list; a stream has no end")] = 100,
     last_event_id: Annotated[
-        str | None, Header(description="The same as starting_after, and goes before it: browsers send it by themselves")
+        str | None,
+        Header(
+            description="The same as starting_after, and goes before it: browsers send it by themselves",
+            json_schema_extra={"pattern": "^[0-9]{1,15}$"},
+        ),
     ] = None,
     accept: Annotated[str, Header(description=f"{_STREAM} for a stream")] = "",
 ) -> Response:
