@@ -44,5 +44,4 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
     if len(kinds) != 1:
         return schema
-    others: dict[str, Any] = {name: value for name, value in schema.items() if name != "anyOf"}
-    return others | kinds[0]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | dict(kinds[0])

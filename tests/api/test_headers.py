@@ -4,7 +4,7 @@ import asyncio
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.service_process import ServiceProcess
@@ -85,3 +85,89 @@ def test_any_of_them_any_number_of_times(
         job_id = another.post("/v1/jobs", json=WORK).json()["id"]
         check(another.get(f"/v1/jobs/{job_id}", headers=headers))
         check(another.get(f"/v1/jobs/{job_id}/turns", headers=headers))
+
+
+ODD = (
+    b"Accept",
+    b"Authorization",
+    b"Idempotency-Key",
+    b"Last-Event-ID",
+    b"If-None-Match",
+    b"traceparent",
+    b"tracestate",
+    b"Prefer",
+    b"Content-Encoding",
+    b"Content-Type",
+    b"Range",
+    b"X-Forwarded-Host",
+    b"X-HTTP-Method-Override",
+)
+WORDS = [
+    b"",
+    b"*/*;q=nan",
+    b"text/event-stream;q=0",
+    b"application/xml",
+    b"Bearer",
+    b"Bearer \xff\xfe",
+    b"-1",
+    b"9" * 40,
+    b"0x10",
+    b"1.5",
+    b'W/"',
+    b'"1", W/"1", *',
+    b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01",
+    b"wait=99999999999",
+    b"wait=-1",
+    b"bytes=0-",
+    b"br, gzip",
+    b"application/json; charset=\xc3\xa9",
+    b"\xf0\x9f\x94\x91",
+    b"a" * 5000,
+]
+LISTS = (
+    "/v1/jobs",
+    "/v1/agents",
+    "/v1/queue",
+    "/v1/limits",
+    "/v1/workers",
+    "/v1/webhook_endpoints",
+    "/v1/webhook_deliveries",
+    "/healthz",
+    "/readyz",
+    "/docs",
+    "/nowhere",
+)
+
+
+@settings(few, max_examples=40)
+@given(
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(ODD),
+            st.sampled_from(WORDS)
+            | st.binary(max_size=30).map(lambda raw: bytes(byte for byte in raw if byte > 32 and byte != 127)),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_every_endpoint_answers_odd_headers_as_the_contract_says(
+    talking: httpx2.Client, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """Never a 5xx, and an error is a problem document; the same header in several lines included."""
+    job_id = talking.post("/v1/jobs", json=WORK).json()["id"]
+    talking.post(f"/v1/jobs/{job_id}/cancel")  # so that its stream has an end
+    here = f"/v1/jobs/{job_id}"
+    for path in (here, f"{here}/events", f"{here}/turns", *LISTS):
+        answered(talking.get(path, headers=headers))
+    for path in (f"{here}/cancel", f"{here}/nothing", "/v1/webhook_endpoints/whe_x/test"):
+        answered(talking.post(path, headers=headers))
+    for path in ("/v1/jobs", "/v1/jobs:batch", "/v1/webhook_endpoints"):
+        answered(talking.post(path, content=RAW, headers=headers))
+
+
+def answered(answer: httpx2.Response) -> None:
+    assert answer.headers["x-request-id"]
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        problem(answer, answer.status_code)
