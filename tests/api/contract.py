@@ -1,11 +1,13 @@
 """An api as the tests of the contract want it: small limits, and a tenant for each."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx2
 import pytest
 
+from api.examples import EXAMPLES
 from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared.checkpoints import Checkpoints
@@ -19,6 +21,7 @@ from tests.api.talk import (
     client,
     digest,
     job_of,
+    problem,
     tracebacks,
 )
 from tests.api.tenancy import api_of, bearer
@@ -88,3 +91,16 @@ async def spend(redis: Redis, worker: StandIn, cost_nano: int) -> None:
     usage = Usage(turns=1, cost_nano=cost_nano)
     turn = ModelRecord(1, [], "end_turn", usage, "default", "m", None, 1)
     await Checkpoints(redis).append("stand-in", job.id, 0, turn)
+
+
+SAID_IN_MANY_WAYS = {"bad_json", "bad_cursor", "unauthorized"}
+_OF_THE_CASE = re.compile(r"job_[0-9a-f-]+|'[^']*'|[0-9][0-9.:TZ-]*|(\b(assistant|researcher|frugal)\b(, )?)+")
+
+
+def refused(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    """The problem in an answer, which says what `/docs` shows of it, but for ids, numbers and names."""
+    body = problem(answer, status, code)
+    shown = EXAMPLES[code]["detail"]
+    if code not in SAID_IN_MANY_WAYS:
+        assert _OF_THE_CASE.sub("…", body["detail"]) == _OF_THE_CASE.sub("…", shown)
+    return body

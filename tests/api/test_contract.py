@@ -21,7 +21,7 @@ from local.redis_server import RedisServer
 from shared import ids, keys
 from shared.redis_client import Redis
 from shared.settings import Settings
-from tests.api.contract import DEPTH, SETTINGS, URL, api, ended, http, spend, submitted, unkeyed
+from tests.api.contract import DEPTH, SETTINGS, URL, api, ended, http, refused, spend, submitted, unkeyed
 from tests.api.talk import (
     WORK,
     StandIn,
@@ -93,7 +93,7 @@ REFUSED = {
     "415": Refused(415, "unsupported_media_type", kind="text/plain"),
     "422 validation": Refused(422, "invalid_request", WORK | {"priority": "urgent"}),
     "422 unknown agent": Refused(422, "unknown_agent", WORK | {"agent": "nobody"}),
-    "422 url_not_allowed": Refused(422, "url_not_allowed", WORK | {"webhook": {"url": "https://127.0.0.1/"}}),
+    "422 url_not_allowed": Refused(422, "url_not_allowed", WORK | {"webhook": {"url": "http://hooks.example/"}}),
 }
 
 
@@ -102,36 +102,36 @@ async def test_post_jobs_refuses(http: httpx2.AsyncClient, redis: Redis, cell: R
     content = cell.body if isinstance(cell.body, bytes) else json.dumps(cell.body).encode()
     headers = bearer(cell.who) | {"Content-Type": cell.kind}
     answer = await http.post("/v1/jobs", content=content, headers=headers)
-    problem(answer, cell.status, cell.code)
+    refused(answer, cell.status, cell.code)
     assert await waiting(redis) == 0
 
 
 async def test_post_jobs_422_same_key_with_another_body(http: httpx2.AsyncClient) -> None:
     keyed = {"Idempotency-Key": "order-17"}
     await http.post("/v1/jobs", json=WORK, headers=keyed)
-    problem(await http.post("/v1/jobs", json=WORK | {"input": "y"}, headers=keyed), 422, "idempotency_conflict")
+    refused(await http.post("/v1/jobs", json=WORK | {"input": "y"}, headers=keyed), 422, "idempotency_conflict")
 
 
 async def test_post_jobs_429_queue_full(http: httpx2.AsyncClient, worker: StandIn) -> None:
     for _ in range(DEPTH):
         await worker.add(tenant="globex")
-    problem(await http.post("/v1/jobs", json=WORK), 429, "queue_full")
+    refused(await http.post("/v1/jobs", json=WORK), 429, "queue_full")
 
 
 async def test_post_jobs_429_tenant_quota(http: httpx2.AsyncClient) -> None:
     job_of(await http.post("/v1/jobs", json=WORK, headers=bearer("small")), 202)
-    problem(await http.post("/v1/jobs", json=WORK, headers=bearer("small")), 429, "tenant_quota")
+    refused(await http.post("/v1/jobs", json=WORK, headers=bearer("small")), 429, "tenant_quota")
 
 
 async def test_post_jobs_429_tenant_rate(http: httpx2.AsyncClient) -> None:
     job_of(await http.post("/v1/jobs", json=WORK, headers=bearer("hasty")), 202)
-    problem(await http.post("/v1/jobs", json=WORK, headers=bearer("hasty")), 429, "tenant_rate")
+    refused(await http.post("/v1/jobs", json=WORK, headers=bearer("hasty")), 429, "tenant_rate")
 
 
 async def test_post_jobs_429_tenant_budget(http: httpx2.AsyncClient, redis: Redis, worker: StandIn) -> None:
     job_of(await http.post("/v1/jobs", json=WORK, headers=bearer("frugal")), 202)
     await spend(redis, worker, cost_nano=500_000_000)
-    problem(await http.post("/v1/jobs", json=WORK, headers=bearer("frugal")), 429, "tenant_budget")
+    refused(await http.post("/v1/jobs", json=WORK, headers=bearer("frugal")), 429, "tenant_budget")
 
 
 async def test_post_jobs_503_store_unavailable(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_post_jobs_503_store_unavailable(tmp_path: Path) -> None:
         async with client(process.url, headers=bearer("acme")) as http:
             own.kill()
             answer = await http.post("/v1/jobs", json=WORK)
-            problem(answer, 503, "store_unavailable")
+            refused(answer, 503, "store_unavailable")
             assert int(answer.headers["retry-after"]) >= 1
             # readyz: by Redis alone; healthz: the process only
             assert (await http.get("/readyz")).status_code == 503
@@ -151,9 +151,17 @@ async def test_post_jobs_503_draining(redis: Redis) -> None:
     transport = httpx2.ASGITransport(create_app(parts))
     async with httpx2.AsyncClient(transport=transport, base_url="http://api") as http:
         answer = await http.post("/v1/jobs", json=WORK)
-        problem(answer, 503, "draining")
+        refused(answer, 503, "draining")
         assert answer.headers["retry-after"] == "1"
         assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_post_jobs_410_gone(http: httpx2.AsyncClient, worker: StandIn) -> None:
+    keyed = {"Idempotency-Key": "order-17"}
+    job = job_of(await http.post("/v1/jobs", json=WORK, headers=keyed), 202)
+    await worker.run()
+    await http.delete(job["links"]["self"])
+    refused(await http.post("/v1/jobs", json=WORK, headers=keyed), 410, "gone")
 
 
 # --- GET /v1/jobs/{id}?wait=25 ---------------------------------------------------------------------------------------
@@ -259,7 +267,7 @@ async def test_list_jobs_limit_is_20(http: httpx2.AsyncClient, worker: StandIn) 
 
 async def test_list_jobs_400_bad_cursor(http: httpx2.AsyncClient) -> None:
     for name in ("after", "before"):
-        body = problem(await http.get(f"/v1/jobs?{name}=yesterday"), 400, "bad_cursor")
+        body = refused(await http.get(f"/v1/jobs?{name}=yesterday"), 400, "bad_cursor")
         assert pointers(body) == {f"?{name}"}
 
 
@@ -294,7 +302,7 @@ async def test_delete_204_erases_input_output_turns_events(http: httpx2.AsyncCli
 
 async def test_delete_409_not_finished(http: httpx2.AsyncClient) -> None:
     job = await submitted(http)
-    assert "cancel it" in problem(await http.delete(job["links"]["self"]), 409, "not_finished")["detail"]
+    assert "cancel it" in refused(await http.delete(job["links"]["self"]), 409, "not_finished")["detail"]
 
 
 # --- GET /v1/jobs/{id}/events, …/turns -------------------------------------------------------------------------------
@@ -319,7 +327,7 @@ async def test_events_last_event_id_is_starting_after(http: httpx2.AsyncClient, 
     by_header = await http.get(job["links"]["events"], headers={"Last-Event-ID": "1"})
     assert by_query.json() == by_header.json()
     assert by_query.json()["first_id"] == 2
-    problem(await http.get(job["links"]["events"], headers={"Last-Event-ID": "x"}), 400, "bad_cursor")
+    refused(await http.get(job["links"]["events"], headers={"Last-Event-ID": "x"}), 400, "bad_cursor")
 
 
 async def test_events_kept_as_long_as_the_job(http: httpx2.AsyncClient, worker: StandIn, redis: Redis) -> None:
@@ -409,7 +417,7 @@ async def test_webhook_endpoints_201_secret_shown_once_200_204_202(http: httpx2.
 
 async def test_webhook_endpoints_422_url_not_allowed(http: httpx2.AsyncClient) -> None:
     answer = await http.post("/v1/webhook_endpoints", json={"url": "http://hooks.example/"})
-    assert pointers(problem(answer, 422, "url_not_allowed")) == {"#/url"}
+    assert pointers(refused(answer, 422, "url_not_allowed")) == {"#/url"}
 
 
 async def test_webhook_deliveries_by_job_and_replay_202(http: httpx2.AsyncClient, worker: StandIn) -> None:
