@@ -221,3 +221,15 @@ async def test_the_steps_of_a_custom_agent_tell_what_became_of_them(
     ]
     await worker.finish(job_id, Event.FAIL)
     assert (await turns(http, job_id))["steps"][-1]["outcome"] == "unknown"
+
+
+async def test_steps_are_on_the_page_of_the_turns_between_which_they_were(
+    http: httpx2.AsyncClient, worker: StandIn, redis: Redis
+) -> None:
+    steps = [StepRecord(turn, Mark(f"s{turn}", 1, "", 0), None, "", 1) for turn in range(4)]
+    answers = [asks(turn=turn, stop_reason="end_turn") for turn in range(1, 4)]
+    records = [steps[0], *(record for pair in zip(answers, steps[1:], strict=True) for record in pair)]
+    job_id = await running(worker, redis, *records)
+    pages = [(await http.get(f"/v1/jobs/{job_id}/turns?limit=2&after={after}")).json() for after in (0, 2, 3)]
+    assert [[turn["turn"] for turn in page["data"]] for page in pages] == [[1, 2], [3], []]
+    assert [[step["name"] for step in page["steps"]] for page in pages] == [["s0", "s1"], ["s2", "s3"], ["s3"]]
