@@ -33,7 +33,7 @@ from shared.submission import (
     Submission,
     Withheld,
 )
-from shared.usage import NANO, dollars
+from shared.usage import dollars
 from shared.webhook import Webhook
 
 KEY_HEADER = "Idempotency-Key"
@@ -247,7 +247,7 @@ def _caps(settings: QueueSettings, tenant: Tenant) -> Caps:
         max_running=tenant.max_running or 0,
         weight=tenant.weight,
         submits_per_minute=tenant.submits_per_minute or 0,
-        daily_cost_nano=int((tenant.daily_cost_usd or 0) * NANO),
+        daily_cost_nano=tenant.daily_cost_nano,
     )
 
 

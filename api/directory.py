@@ -1,10 +1,13 @@
-"""The agents that can be asked for, as the workers announced them: remembered, and read anew when one is missing."""
+"""The agents that can be asked for, as the workers announced them, and what their jobs are likely to cost: remembered,
+and read anew now and then, or when an agent is missing."""
 
 from collections.abc import Mapping, Sequence
 
 from api.problems import Code, FieldError, Problem
 from shared import clock
 from shared.catalogue import AgentEntry, Catalogue
+from shared.forecast import Forecasts
+from shared.job import Job
 from shared.sections import Tenant
 
 _FRESH_SECONDS = 10.0
@@ -13,10 +16,12 @@ _PATIENCE_SECONDS = 0.5
 
 
 class AgentDirectory:
-    def __init__(self, catalogue: Catalogue, tenants: Mapping[str, Tenant]) -> None:
+    def __init__(self, catalogue: Catalogue, forecasts: Forecasts, tenants: Mapping[str, Tenant]) -> None:
         self._catalogue = catalogue
+        self._forecasts = forecasts
         self._allowed = {name: tenant.agents for name, tenant in tenants.items() if tenant.agents is not None}
         self._agents: dict[str, AgentEntry] = {}
+        self._costs: dict[str, int] = {}
         self._read_at = -_FRESH_SECONDS
 
     async def all(self) -> list[AgentEntry]:
@@ -44,6 +49,15 @@ class AgentDirectory:
             raise Problem(Code.UNKNOWN_AGENT, detail, errors=[FieldError(pointer="#/agent", detail="no such agent")])
         return self._agents[name]
 
+    async def estimate(self, job: Job) -> int | None:
+        """Nano-dollars that an unfinished job is likely to cost, which is never more than it may; None while nothing is
+        known of its agent's jobs, and for one that has finished. Raises StoreUnavailable."""
+        if job.finished:
+            return None
+        await self._read_if_older_than(_FRESH_SECONDS)
+        cost, limit = self._costs.get(job.spec.agent), job.spec.budget.max_cost_nano
+        return cost if cost is None or limit is None else min(cost, limit)
+
     @staticmethod
     def _not_allowed(name: str, allowed: Sequence[str]) -> Problem:
         detail = (
@@ -54,5 +68,6 @@ class AgentDirectory:
 
     async def _read_if_older_than(self, seconds: float) -> None:
         if clock.monotonic() - self._read_at >= seconds:
+            self._costs = await self._forecasts.read()
             self._agents = await self._catalogue.read()
             self._read_at = clock.monotonic()

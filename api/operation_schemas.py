@@ -14,6 +14,7 @@ class WaitReasonsResource(BaseModel):
     retry_backoff: int
     scheduled: int
     session_busy: int
+    tenant_budget: int
 
 
 class TenantResource(BaseModel):
@@ -32,7 +33,9 @@ class TenantResource(BaseModel):
     requires_action: int
     submits_per_minute: int | None
     spent_today_usd: str = Field(description="What its jobs have cost since midnight UTC, of turns that have ended.")
-    daily_cost_usd: str | None = Field(description="At that submits are refused until `day_ends_at`.")
+    daily_cost_usd: str | None = Field(
+        description="At that no more is spent until `day_ends_at`: submits are refused, jobs wait."
+    )
 
 
 class QueueState(BaseModel):

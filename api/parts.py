@@ -17,6 +17,7 @@ from shared.chain_scores import ChainScores
 from shared.deliveries import Deliveries
 from shared.endpoints import Endpoints
 from shared.event_log import EventLog
+from shared.forecast import Forecasts
 from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
 from shared.overview import Overview
@@ -40,7 +41,7 @@ class Parts:
         self.overview = Overview(self.redis)
         self.events = EventLog(self.redis)
         self.streams = Streams(self.events, self.followers, self.settings.api.max_streams)
-        self.directory = AgentDirectory(Catalogue(self.redis), self.settings.tenants)
+        self.directory = AgentDirectory(Catalogue(self.redis), Forecasts(self.redis), self.settings.tenants)
         self.endpoints = Endpoints(self.redis)
         self.deliveries = Deliveries(self.redis)
         webhooks = self.settings.webhooks

@@ -10,8 +10,8 @@ from shared.turn import ServedAs
 from shared.usage import dollars
 
 
-def job_resource(sighting: Sighting) -> dict[str, Any]:
-    """The job as `api.schemas.JobResource` describes it."""
+def job_resource(sighting: Sighting, estimate_nano: int | None) -> dict[str, Any]:
+    """The job as `api.schemas.JobResource` describes it; `estimate_nano` is what it is likely to cost, if known."""
     job = sighting.job
     spec, budget, here = job.spec, job.spec.budget, f"/v1/jobs/{job.id}"
     return {
@@ -31,9 +31,10 @@ def job_resource(sighting: Sighting) -> dict[str, Any]:
         "input": spec.input,
         "output": job.output,
         "error": _error(job),
-        "incomplete_details": {"reason": job.incomplete} if job.incomplete else None,
+        "incomplete_details": _incomplete(job),
         "required_actions": [],
         "usage": job.usage.as_json(),
+        "estimated_cost_usd": None if estimate_nano is None else dollars(estimate_nano),
         "budget": {
             "max_turns": budget.max_turns,
             "max_tokens": budget.max_tokens,
@@ -87,6 +88,10 @@ def _error(job: Job) -> dict[str, Any] | None:
         return None
     error = job.error
     return {"type": error.type, "code": error.code, "message": error.message, "retryable": error.retryable}
+
+
+def _incomplete(job: Job) -> dict[str, Any] | None:
+    return {"reason": job.incomplete, "message": job.incomplete_message} if job.incomplete else None
 
 
 def _place(sighting: Sighting) -> dict[str, Any] | None:

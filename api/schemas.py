@@ -225,7 +225,15 @@ class ErrorResource(BaseModel):
 
 
 class IncompleteResource(BaseModel):
+    """Which limit ended the job, and what there is to say of it."""
+
     reason: IncompleteReason
+    message: str | None = Field(
+        examples=[
+            'clock({"timezone":"UTC"}): 5 times in a row, and nothing new came of it. '
+            "The job has cost 0.012345 dollars in 5 turns."
+        ]
+    )
 
 
 class JobLinks(BaseModel):
@@ -256,6 +264,11 @@ class JobResource(BaseModel):
     incomplete_details: IncompleteResource | None
     required_actions: list[dict[str, Any]]
     usage: UsageResource
+    estimated_cost_usd: str | None = Field(
+        description="What the whole job is likely to cost: the median of its agent's last jobs, or its own limit if "
+        "that is less. null while nothing is known of them, and once it has finished: `usage` has what it did cost.",
+        examples=["0.012000"],
+    )
     budget: BudgetResource
     model: ModelResource
     queue: QueueResource | None

@@ -9,7 +9,8 @@ from api.schemas import UsageResource
 from shared.inspector import Journal
 from shared.states import FINISHED, Status
 from shared.step import StepIntentRecord, StepRecord
-from shared.turn import ModelRecord, Record, ResultRecord, ServedAs
+from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, ServedAs
+from shared.usage import Usage
 
 MOST_TURNS = 100
 """On one page: a turn can hold a whole answer of the model."""
@@ -44,7 +45,7 @@ class TurnResource(BaseModel):
     served_as: ServedAs
     request_id: str | None = Field(description="The provider's.")
     duration_seconds: float
-    usage: UsageResource
+    usage: UsageResource = Field(description="With that of calls before it whose answers broke off.")
     tool_calls: list[ToolCallResource]
 
 
@@ -140,9 +141,14 @@ def _turn(record: ModelRecord, journal: Journal) -> dict[str, Any]:
         "served_as": record.served_as,
         "request_id": record.request_id,
         "duration_seconds": record.milliseconds / 1000,
-        "usage": record.usage.as_json() | {"tool_calls": len(receipts)},
+        "usage": (record.usage + _lost(journal.records, record.turn)).as_json() | {"tool_calls": len(receipts)},
         "tool_calls": calls,
     }
+
+
+def _lost(records: Sequence[Record], turn: int) -> Usage:
+    broken = (one.usage for one in records if isinstance(one, BrokenRecord) and one.turn == turn)
+    return sum(broken, Usage())
 
 
 def _receipts(records: Sequence[Record], turn: int) -> dict[str, ResultRecord]:

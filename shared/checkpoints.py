@@ -6,7 +6,7 @@ from shared import keys
 from shared.errors import LeaseLost
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
-from shared.turn import ModelRecord, Record, ResultRecord, from_json, to_json
+from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, from_json, to_json
 from shared.usage import Usage
 
 
@@ -20,9 +20,12 @@ class Checkpoints:
             lines: list[str] = await self._redis.lrange(keys.turns(job_id), 0, -1)
         return [from_json(line) for line in lines]
 
-    async def append(self, owner: str, job_id: str, index: int, record: Record, told: str = "[]") -> None:
+    async def append(
+        self, owner: str, job_id: str, index: int, record: Record, told: str = "[]", *, reserved_nano: int = 0
+    ) -> None:
         """Writes record number `index`, what it cost, and the events that tell of it (JSON, see `job_telling.lua`).
 
+        `reserved_nano` is what stays set aside, in nano-dollars, for the job's calls in flight (`shared.day_budget`).
         Raises LeaseLost; safe to repeat.
         """
         answer = await script("job_checkpoint")(
@@ -37,6 +40,7 @@ class Checkpoints:
                 "served": record.model if isinstance(record, ModelRecord) else "",
                 "served_as": record.served_as if isinstance(record, ModelRecord) else "",
                 "said": record.text if isinstance(record, ModelRecord) else "",
+                "reserved": reserved_nano,
                 "told": told,
             },
         )
@@ -45,7 +49,7 @@ class Checkpoints:
 
 
 def _cost(record: Record) -> Usage:
-    """A model record carries its own cost; a tool's receipt counts as one tool call."""
-    if isinstance(record, ModelRecord):
+    """A call's record carries its own cost; a tool's receipt counts as one tool call."""
+    if isinstance(record, ModelRecord | BrokenRecord):
         return record.usage
     return Usage(tool_calls=1) if isinstance(record, ResultRecord) else Usage()

@@ -26,6 +26,7 @@ class WaitReason(StrEnum):
     RETRY_BACKOFF = "retry_backoff"
     SCHEDULED = "scheduled"
     SESSION_BUSY = "session_busy"
+    TENANT_BUDGET = "tenant_budget"
 
 
 class IncompleteReason(StrEnum):
@@ -166,6 +167,7 @@ class Job:
     output: str | None
     error: JobError | None
     incomplete: IncompleteReason | None
+    incomplete_message: str | None
 
     @property
     def finished(self) -> bool:
@@ -230,6 +232,7 @@ class Job:
             output=record.get("output"),
             error=build(JobError, json.loads(error)) if error else None,
             incomplete=IncompleteReason(incomplete) if incomplete else None,
+            incomplete_message=record.get("incomplete_message") or None,
         )
 
 

@@ -43,6 +43,12 @@ SUBMITS = "sluice:submits:"
 """string per tenant with a limit on submits, when (ms) it may make a whole minute's worth of them again; until then."""
 SPENT = "sluice:spent:"
 """hash per day since the epoch (UTC), tenant -> nano-dollars that its jobs cost; lives for two days."""
+RESERVED = "sluice:reserved"
+"""hash, tenant -> nano-dollars that calls in flight of its jobs may cost at most, of tenants with a limit a day; each
+job's part is in its record while a worker holds it; a field is there while it is above zero."""
+COSTS = "sluice:costs"
+"""hash, agent -> nano-dollars that its last jobs cost, with spaces between, the newest last; lives for 30 days after
+the last one."""
 LEASES = "sluice:leases"
 """hash, job id -> owner: who may write to the job; from claim to finish, release or the owner's death."""
 RETURNING = "sluice:returning"

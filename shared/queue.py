@@ -28,6 +28,7 @@ _TALLY = {
     WaitReason.RETRY_BACKOFF: "failures",
     WaitReason.PROVIDER_OUTAGE: "parks",
     WaitReason.RATE_LIMIT: "parks",
+    WaitReason.TENANT_BUDGET: "parks",
 }
 """What a job's record counts when it goes back for this reason."""
 
@@ -59,12 +60,13 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """How a job ends: the event, and what there is of output, error and reason."""
+    """How a job ends: the event, and what there is of output, error and reason; `message` says more of the reason."""
 
     event: Event
     output: str | None = None
     error: JobError | None = None
     incomplete: IncompleteReason | None = None
+    message: str = ""
 
 
 class Deletion(StrEnum):
@@ -148,8 +150,11 @@ class Queue:
         )
         return Renewal(lost, unknown, cancelling)
 
-    async def finish(self, owner: str, job_id: str, conclusion: Conclusion) -> Status:
-        """Ends the job. Returns what it ended as: cancelled when it was to be cancelled. Raises LeaseLost."""
+    async def finish(self, owner: str, job_id: str, conclusion: Conclusion, *, agent: str = "") -> Status:
+        """Ends the job. Returns what it ended as: cancelled when it was to be cancelled. Raises LeaseLost.
+
+        With `agent` what it cost is remembered: by that the agent's next jobs are estimated (`shared.forecast`).
+        """
         answer = await script("job_finish")(
             self._redis,
             {},
@@ -160,6 +165,8 @@ class Queue:
                 "output": conclusion.output or "",
                 "error": json.dumps(asdict(conclusion.error)) if conclusion.error else "",
                 "incomplete": conclusion.incomplete or "",
+                "message": conclusion.message if conclusion.incomplete else "",
+                "agent": agent,
                 "retention_ms": self._retention_ms,
             },
         )

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
+from shared.usage import NANO
+
 DEFAULT_MODEL = "claude-sonnet-4-6"
 ANTHROPIC_URL = "https://api.anthropic.com"
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://")
@@ -215,8 +217,14 @@ class Tenant(_Section):
     """Jobs it may submit a minute: so many at once, then one after the other as time passes. A submit above that is
     answered 429."""
     daily_cost_usd: Annotated[Decimal, Field(ge=Decimal("0.000001"))] | None = None
-    """What its jobs may cost a day (UTC). Once they have cost that, submits are answered 429 until midnight; jobs that
-    are in go on."""
+    """What its jobs may cost a day (UTC). A model call is made only if its worst case fits what is left. Once that is
+    spent, submits are answered 429 until midnight; a job that is in waits for midnight, or ends with what it has if it
+    may not live so long. Api and workers need the same."""
+
+    @property
+    def daily_cost_nano(self) -> int:
+        """The same in nano-dollars, 0 for any amount."""
+        return int((self.daily_cost_usd or 0) * NANO)
 
     @property
     def has_key(self) -> bool:

@@ -46,6 +46,8 @@ class ModelRecord:
     served_as: ServedAs = ServedAs.FIRST
     mark: Mark | None = None
     """Which call of a custom agent's function this answers."""
+    shortened: bool = False
+    """The answer could not be as long as the agent allows: so little was left of the limits in tokens and money."""
 
     @property
     def text(self) -> str:
@@ -55,6 +57,19 @@ class ModelRecord:
     def calls_tools(self) -> bool:
         """A turn that ended for any other reason than its tool calls may hold one that was cut off in the middle."""
         return self.stop_reason == "tool_use" and any(block["type"] == "tool_use" for block in self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRecord:
+    """A call whose answer broke off, or was not waited for: what it cost, as far as that is known."""
+
+    kind: ClassVar[str] = "broken"
+    turn: int
+    usage: Usage
+    target: str
+    model: str
+    why: str
+    """The provider's error type, or that it was cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +94,7 @@ class ResultRecord:
     milliseconds: int
 
 
-Record = ModelRecord | IntentRecord | ResultRecord | StepIntentRecord | StepRecord
+Record = ModelRecord | BrokenRecord | IntentRecord | ResultRecord | StepIntentRecord | StepRecord
 
 
 def to_json(record: Record) -> str:
@@ -96,6 +111,8 @@ def from_json(text: str) -> Record:
             marked(fields)
             | {"usage": build(Usage, fields["usage"]), "served_as": ServedAs(fields.get("served_as", ServedAs.FIRST))},
         )
+    if kind == BrokenRecord.kind:
+        return build(BrokenRecord, fields | {"usage": build(Usage, fields["usage"])})
     if kind == IntentRecord.kind:
         return build(IntentRecord, fields)
     if kind == StepIntentRecord.kind:
@@ -115,6 +132,17 @@ class ToolCall:
     input: dict[str, Any]
     started: bool
     """An intent is in the journal: it may have run already."""
+    place: int = 0
+    """How many calls of the turn are before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCall:
+    """One tool call of a turn with its receipt, None while there is none."""
+
+    name: str
+    input: dict[str, Any]
+    result: ResultRecord | None
 
 
 class Transcript:
@@ -148,8 +176,9 @@ class Transcript:
 
     @property
     def usage(self) -> Usage:
-        models = (record.usage for record in self._records if isinstance(record, ModelRecord))
-        return sum(models, Usage())
+        """Of all calls, those included whose answers broke off."""
+        calls = (record.usage for record in self._records if isinstance(record, ModelRecord | BrokenRecord))
+        return sum(calls, Usage())
 
     @property
     def text(self) -> str:
@@ -168,9 +197,24 @@ class Transcript:
         answered = {record.tool_use_id for record in of_turn if isinstance(record, ResultRecord)}
         started = {record.tool_use_id for record in of_turn if isinstance(record, IntentRecord)}
         return [
-            ToolCall(last.turn, block["id"], block["name"], block["input"], block["id"] in started)
-            for block in last.content
-            if block["type"] == "tool_use" and block["id"] not in answered
+            ToolCall(last.turn, block["id"], block["name"], block["input"], block["id"] in started, place=place)
+            for place, block in enumerate(block for block in last.content if block["type"] == "tool_use")
+            if block["id"] not in answered
+        ]
+
+    def calls_of_turns(self, last: int) -> list[list[TurnCall]]:
+        """The tool calls of the last so many turns, oldest first."""
+        models = [record for record in self._records if isinstance(record, ModelRecord)][-last:]
+        receipts = {
+            (record.turn, record.tool_use_id): record for record in self._records if isinstance(record, ResultRecord)
+        }
+        return [
+            [
+                TurnCall(block["name"], block["input"], receipts.get((model.turn, block["id"])))
+                for block in model.content
+                if block["type"] == "tool_use"
+            ]
+            for model in models
         ]
 
     def messages(self, target: str | None = None) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from shared.queue import Conclusion
 from shared.states import Event
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
 from worker.agents.agent import Agent
+from worker.budget import Limit
 from worker.tool_runner import ToolOutcome, refusal
 
 _STOPPED_SHORT = {
@@ -20,11 +21,13 @@ _STOPPED_SHORT = {
     "refusal": IncompleteReason.REFUSAL,
 }
 
+_CUT_BY_BUDGET = Limit(IncompleteReason.BUDGET_EXCEEDED, "No longer answer fitted what was left of the limits.")
+
 
 class Effects(Protocol):
     """What the loop needs of the world."""
 
-    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+    def limit_reached(self, transcript: Transcript) -> Limit | None:
         """Asked before each turn: may the job go on? Raises to leave the job to another worker."""
         ...
 
@@ -43,11 +46,16 @@ async def run_agent(agent: Agent, transcript: Transcript, effects: Effects) -> C
         await _settle_tools(agent, transcript, effects)
         if conclusion := _concluded(transcript):
             return conclusion
-        if reason := effects.limit_reached(transcript):
-            return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
+        if limit := effects.limit_reached(transcript):
+            return stopped_short(transcript, limit)
         record = await effects.call_model(transcript, transcript.turns + 1)
         await effects.save(record)
         transcript.append(record)
+
+
+def stopped_short(transcript: Transcript, limit: Limit) -> Conclusion:
+    """The end of a job that keeps what it has."""
+    return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=limit.reason, message=limit.message)
 
 
 def _concluded(transcript: Transcript) -> Conclusion | None:
@@ -55,6 +63,8 @@ def _concluded(transcript: Transcript) -> Conclusion | None:
     last = transcript.last_model
     if last is None or last.stop_reason == "pause_turn" or last.calls_tools:
         return None
+    if last.stop_reason == "max_tokens" and last.shortened:
+        return stopped_short(transcript, _CUT_BY_BUDGET)
     if reason := _STOPPED_SHORT.get(last.stop_reason):
         return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
     return Conclusion(Event.SUCCEED, output=transcript.text)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 
@@ -13,13 +14,17 @@ from shared.job import IncompleteReason, Job
 from shared.pool import Asker, Pool
 from shared.redis_client import until_reachable
 from shared.scratchpad import Scratchpad
-from shared.turn import ModelRecord, Record, ToolCall, Transcript
-from worker import budget
+from shared.turn import BrokenRecord, ModelRecord, Record, ToolCall, Transcript
+from shared.usage import dollars
+from worker import budget, loop_guard
 from worker.agents.agent import Agent
+from worker.budget import Limit
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller, Wanted
+from worker.model_call import CANCELLED, TargetClient
 from worker.narrator import Audience, Narrator
-from worker.provider import Question
+from worker.provider import ModelRequest, Question
+from worker.purse import Purse
 from worker.tool_runner import ToolOutcome, fits, run_tool
 from worker.tools import ToolContext
 
@@ -48,6 +53,7 @@ class Attempt:
         owner: str,
         checkpoints: Checkpoints,
         caller: ChainCaller,
+        purse: Purse,
         events: EventLog,
         audience: Audience,
         weight: float,
@@ -64,6 +70,7 @@ class Attempt:
         self._owner = owner
         self._checkpoints = checkpoints
         self._caller = caller
+        self._purse = purse
         self._narrator = Narrator(events, owner=owner, job_id=job.id, claim=job.claims, audience=audience)
         self._asker = Asker(agent.name, job.spec.tenant, weight, job.spec.priority)
         self._notes = notes
@@ -73,6 +80,8 @@ class Attempt:
         self._deadline = None if seconds_to_deadline is None else clock.monotonic() + seconds_to_deadline
         self._first = first
         self._saved = 0
+        self._broken: list[BrokenRecord] = []
+        self._shortened = False
         self._answered = False
 
     @property
@@ -125,24 +134,39 @@ class Attempt:
         if self._draining.is_set():
             raise Drained
 
-    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+    def limit_reached(self, transcript: Transcript) -> Limit | None:
         self.stay()
         if self._deadline is not None and clock.monotonic() >= self._deadline:
-            return IncompleteReason.DEADLINE_EXCEEDED
-        seconds = clock.monotonic() - self._started
-        return budget.exhausted(self._job.spec.budget, transcript.usage, turns=transcript.turns, seconds=seconds)
+            return Limit(IncompleteReason.DEADLINE_EXCEEDED, "Its deadline has come.")
+        seconds, used = clock.monotonic() - self._started, transcript.usage
+        spent = budget.exhausted(self._job.spec.budget, used, turns=transcript.turns, seconds=seconds)
+        return spent or self._loop(transcript)
+
+    def _loop(self, transcript: Transcript) -> Limit | None:
+        repeats = self._agent.max_repeats
+        found = loop_guard.loop_in(transcript, self._agent.tools_by_name, repeats) if repeats else None
+        if found is None:
+            return None
+        cost = f"The job has cost {dollars(transcript.usage.cost_nano)} dollars in {transcript.turns} turns."
+        return Limit(IncompleteReason.LOOP_DETECTED, f"{found}. {cost}")
 
     async def call_model(self, transcript: Transcript, turn: int) -> ModelRecord:
         agent = self._agent
         question = Question(agent.system, transcript.messages, agent.tool_schemas(), agent.max_output_tokens)
-        return await self.ask(question, transcript, turn, partial(fits, agent.tools_by_name))
+        known = transcript.last_model
+        return await self.ask(question, transcript, turn, partial(fits, agent.tools_by_name), known=known)
 
     async def ask(
-        self, question: Question, transcript: Transcript, turn: int, fits: Callable[[ToolCall], bool]
+        self,
+        question: Question,
+        transcript: Transcript,
+        turn: int,
+        fits: Callable[[ToolCall], bool],
+        *,
+        known: ModelRecord | None = None,
     ) -> ModelRecord:
         """The answer of the first target of the chain that can serve. `fits` tells whether a tool call of the model is
-        one that can be run."""
-        allowance = budget.output_allowance(self._job.spec.budget, transcript.usage, question.max_tokens)
+        one that can be run, `known` is the call whose conversation the question goes on with, if it does."""
         last = transcript.last_model
         wanted = Wanted(
             job_id=self._job.id,
@@ -150,7 +174,7 @@ class Attempt:
             turn=turn,
             last_target=last.target if last else None,
             fits=fits,
-            request=lambda target: question.to(target, allowance),
+            request=lambda target: self._affordable(question, transcript, target, known),
         )
         self._narrator.turn_started(turn)
         try:
@@ -159,14 +183,42 @@ class Attempt:
                 wanted,
                 on_text=self._narrator.text,
                 leaving=self._draining,
-                on_broken=self._narrator.broke_off,
+                on_broken=self._broke_off,
             )
         except NoRoomYet:
             if self._draining.is_set():  # the turn has not begun
                 raise Drained from None
             raise
+        except BaseException:
+            self._purse.let_go()
+            raise
+        finally:
+            await self._write_off(transcript)  # after a cancel, too: what it cost is known only here
         self._answered = True
-        return record
+        return replace(record, shortened=self._shortened)
+
+    async def _affordable(
+        self, question: Question, transcript: Transcript, target: TargetClient, known: ModelRecord | None
+    ) -> ModelRequest:
+        """What this target is asked, with as long an answer as the job has money and tokens for."""
+        await self._write_off(transcript)
+        whole = question.to(target.name, question.max_tokens)
+        fitting = await self._purse.fit(whole, target, transcript.usage, known)
+        self._shortened = fitting.max_tokens < whole.max_tokens
+        return fitting
+
+    def _broke_off(self, broken: BrokenRecord) -> None:
+        if broken.why != CANCELLED:  # it is asked for anew
+            self._narrator.broke_off()
+        if broken.usage.total_tokens:
+            self._broken.append(broken)
+
+    async def _write_off(self, transcript: Transcript) -> None:
+        """What broke off was paid for: it is written down before anything else is spent, or the job is left."""
+        while self._broken:
+            broken = self._broken.pop(0)
+            await self.save(broken)
+            transcript.append(broken)
 
     async def run_tool(self, call: ToolCall) -> ToolOutcome:
         key = f"{self._job.id}/{call.turn}/{call.id}"
@@ -182,7 +234,7 @@ class Attempt:
         return await run_tool(self._agent.tools_by_name[call.name], call, context)
 
     async def save(self, record: Record) -> None:
-        index = self._saved
-        async with self._narrator.saving(record) as told:
-            await until_reachable(lambda: self._checkpoints.append(self._owner, self._job.id, index, record, told))
-        self._saved += 1
+        async with self._narrator.saving(record) as told, self._purse.settling(record) as reserved_nano:
+            write = partial(self._checkpoints.append, self._owner, self._job.id, self._saved, record, told)
+            await until_reachable(lambda: write(reserved_nano=reserved_nano))
+            self._saved += 1

@@ -9,16 +9,18 @@ serve it is final, in the first target's words.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from shared import clock, log, metrics
 from shared.chain_scores import ChainScores, Note
 from shared.errors import NoRoomYet, RequestTooLarge, StoreUnavailable
 from shared.pool import Asker
-from shared.turn import ModelRecord, ServedAs, ToolCall, Transcript
+from shared.turn import BrokenRecord, ModelRecord, ServedAs, ToolCall, Transcript
 from shared.usage import NANO
+from worker.budget import OutOfBudget
 from worker.chain import Chain
 from worker.model_call import ModelCaller, TargetClient
 from worker.provider import ModelRequest, ProviderBusy, ProviderDown, ProviderError, ProviderRefused
@@ -45,8 +47,8 @@ class Wanted:
     """Who served the job's turn before."""
     fits: Callable[[ToolCall], bool]
     """Whether a tool call of the model is one that can be run."""
-    request: Callable[[str], ModelRequest]
-    """What the target of this name is asked."""
+    request: Callable[[TargetClient], Awaitable[ModelRequest]]
+    """What this target is asked, before each attempt; raises OutOfBudget."""
 
 
 class ChainCaller:
@@ -63,10 +65,14 @@ class ChainCaller:
         wanted: Wanted,
         on_text: Callable[[str], None],
         leaving: asyncio.Event,
-        on_broken: Callable[[], None] = lambda: None,
+        on_broken: Callable[[BrokenRecord], None] = lambda record: None,
     ) -> ModelRecord:
-        """The turn's answer. Raises as `ModelCaller.call` does."""
-        errors: dict[str, NoRoomYet | RequestTooLarge | ProviderError] = {}
+        """The turn's answer. Raises as `ModelCaller.call` does, and OutOfBudget.
+
+        A target that is too dear for what is left of a limit only cannot stand in for another: who has no money for the
+        one that is asked first is not sent to a cheaper one.
+        """
+        errors: dict[str, NoRoomYet | RequestTooLarge | ProviderError | OutOfBudget] = {}
         order = chain.order(wanted.job_id, wanted.last_target)
         for target in order:
             served_as = chain.served_as(target, wanted.job_id)
@@ -75,15 +81,20 @@ class ChainCaller:
                     target,
                     wanted.asker,
                     wanted.turn,
-                    wanted.request(target.name),
+                    partial(wanted.request, target),
                     on_text,
                     leaving,
                     or_else_after=None if target is order[-1] else chain.fallback_after_seconds,
                     on_broken=on_broken,
                 )
-            except (NoRoomYet, RequestTooLarge, ProviderError) as error:
+            except (NoRoomYet, RequestTooLarge, ProviderError, OutOfBudget) as error:
                 if isinstance(error, NoRoomYet) and leaving.is_set():
                     raise
+                if isinstance(error, OutOfBudget):
+                    if not errors:
+                        raise
+                    errors[target.name] = error  # says nothing of the target
+                    continue
                 if target is chain.first and _of_the_request(error):
                     raise
                 note = Note(_outcome(error))
@@ -147,6 +158,8 @@ def _wait(error: Exception) -> float:
     match error:
         case NoRoomYet():
             return error.seconds
+        case OutOfBudget() if error.wait is not None:
+            return error.wait
         case ProviderBusy() | ProviderDown():
             return error.retry_after or 0
         case _:

@@ -16,11 +16,12 @@ from typing import Any, Literal, Protocol, cast
 from structlog.typing import FilteringBoundLogger
 
 from shared import log
-from shared.job import IncompleteReason, Job
+from shared.job import Job
 from shared.scratchpad import Scratchpad
 from shared.step import Mark, StepIntentRecord, StepRecord
 from shared.turn import Block, ModelRecord, Record, ToolCall, Transcript
 from shared.usage import Usage
+from worker.budget import Limit
 from worker.halts import Halted, LimitReached, OutcomeUnknown, StepFailed
 from worker.provider import Question
 from worker.receipts import receipts
@@ -56,7 +57,7 @@ class Means(Protocol):
     @property
     def notes(self) -> Scratchpad: ...
     def stay(self) -> None: ...
-    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None: ...
+    def limit_reached(self, transcript: Transcript) -> Limit | None: ...
     async def ask(
         self, question: Question, transcript: Transcript, turn: int, fits: Callable[[ToolCall], bool]
     ) -> ModelRecord: ...
@@ -163,8 +164,8 @@ class Context:
             await self._go_on()
             for receipt in receipts(self._transcript, messages):
                 await self._save(receipt)
-            if reason := self._means.limit_reached(self._transcript):
-                raise LimitReached(reason)
+            if limit := self._means.limit_reached(self._transcript):
+                raise LimitReached(limit)
             names = {tool.get("name") for tool in question.tools}
             turn = self._transcript.turns + 1
             record = await self._means.ask(question, self._transcript, turn, lambda call: call.name in names)

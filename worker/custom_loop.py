@@ -12,6 +12,7 @@ from shared.job import JobError
 from shared.queue import Conclusion
 from shared.states import Event
 from shared.turn import Transcript
+from worker.agent_loop import stopped_short
 from worker.agents.custom import CustomAgent
 from worker.context import Context, Means
 from worker.halts import LimitReached, OutcomeUnknown
@@ -31,8 +32,8 @@ async def run_custom(agent: CustomAgent, transcript: Transcript, means: Means) -
         return _failed("invalid_request", "invalid_input", str(error))
     try:
         result = await _run(agent, transcript, means, given)
-    except LimitReached as limit:
-        return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=limit.reason)
+    except LimitReached as reached:
+        return stopped_short(transcript, reached.limit)
     except OutcomeUnknown as unknown:
         return _failed("agent", "outcome_unknown", str(unknown))
     return Conclusion(Event.SUCCEED, output=_output(agent, result))

@@ -10,6 +10,7 @@ from structlog.contextvars import bound_contextvars
 from shared import backoff, clock, log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
+from shared.day_budget import DayBudget
 from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge
 from shared.event_log import EventLog
 from shared.gate_inspector import GateInspector
@@ -19,16 +20,18 @@ from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
 from shared.states import Event, Status
 from shared.turn import Transcript
-from worker.agent_loop import run_agent
+from worker.agent_loop import run_agent, stopped_short
 from worker.agents.agent import Agent, Retry
 from worker.agents.custom import CustomAgent
 from worker.attempt import Attempt, Drained, Interruption
+from worker.budget import Limit, OutOfBudget
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.custom_loop import run_custom
 from worker.narrator import Audience
 from worker.provider import ProviderError, ProviderRefused
-from worker.release import Release, within, without_answer, without_room
+from worker.purse import Purse
+from worker.release import Release, within, without_answer, without_money, without_room
 from worker.replay import AgentChanged
 
 logger = log.get(__name__)
@@ -82,6 +85,7 @@ class Executor:
         checkpoints: Checkpoints,
         caller: ChainCaller,
         weights: Mapping[str, float],
+        daily_nano: Mapping[str, int],
         agents: Mapping[str, Agent],
         chains: Mapping[str, Chain],
         catalogue: Catalogue,
@@ -94,6 +98,7 @@ class Executor:
         self._checkpoints = checkpoints
         self._caller = caller
         self._weights = weights
+        self._daily_nano = daily_nano
         self._agents = agents
         self._chains = chains
         self._catalogue = catalogue
@@ -188,6 +193,7 @@ class Executor:
             owner=self._owner,
             checkpoints=self._checkpoints,
             caller=self._caller,
+            purse=Purse(job, self._owner, DayBudget(self._redis), self._daily_nano.get(job.spec.tenant, 0)),
             events=EventLog(self._redis),
             audience=running.audience,
             weight=self._weights.get(job.spec.tenant, 1),
@@ -206,7 +212,9 @@ class Executor:
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
             logger.info("job_released", reason=verdict.reason, seconds=round(verdict.delay_seconds, 1), status=status)
         else:
-            status = await until_reachable(lambda: self._queue.finish(self._owner, job.id, verdict))
+            status = await until_reachable(
+                lambda: self._queue.finish(self._owner, job.id, verdict, agent=job.spec.agent)
+            )
             metrics.FINISHED.labels(job.spec.agent, status).inc()
             logger.info("job_finished", status=status, error=verdict.error.code if verdict.error else None)
 
@@ -236,6 +244,8 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: Gat
         return _failed("invalid_request", "request_too_large", str(error), retryable=False)
     except NoRoomYet as error:
         return without_room(error, attempt)
+    except OutOfBudget as error:
+        return without_money(error, attempt, transcript)
     except ProviderRefused as error:
         return _refused(error)
     except ProviderError as error:
@@ -244,8 +254,7 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: Gat
         raise
     except Exception as error:
         if deadline.expired():
-            reason = IncompleteReason.DEADLINE_EXCEEDED
-            return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
+            return stopped_short(transcript, Limit(IncompleteReason.DEADLINE_EXCEEDED, "Its time was up in mid-turn."))
         logger.exception("agent_failed")
         return _agent_verdict(error, agent.retry, attempt)
 

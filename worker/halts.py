@@ -1,7 +1,7 @@
 """What stops a custom agent's function: for its author only `StepFailed`, all else for `worker.custom_loop`."""
 
-from shared.job import IncompleteReason
 from shared.step import Mark
+from worker.budget import Limit
 
 
 class Halted(BaseException):
@@ -20,9 +20,9 @@ class StepFailed(Exception):
 class LimitReached(Exception):
     """The job's budget or deadline forbids another model call."""
 
-    def __init__(self, reason: IncompleteReason) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit.message)
+        self.limit = limit
 
 
 class OutcomeUnknown(Exception):

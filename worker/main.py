@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         log.configure()
         pricing.warm_up()
+        for target in settings.targets.values():
+            pricing.has_price(target.provider, target.model)  # said at start, not when money is at stake
         for name in without_effect(settings):
             logger.warning("setting_without_effect", setting=name)
         return uvloop.run(run(settings, agents))

@@ -7,7 +7,7 @@ with full jitter, never earlier than the provider's `retry-after`. What is final
 import asyncio
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from shared import backoff, clock, log, metrics
 from shared.errors import NoRoomYet, RetriesSpent
 from shared.gate import Gate
 from shared.pool import Asker, Call, Pool, Reservation, Spent, Used
-from shared.turn import ModelRecord
+from shared.turn import BrokenRecord, ModelRecord
 from shared.usage import NANO, Usage
 from worker.pricing import cost_nano
 from worker.provider import (
@@ -34,16 +34,17 @@ from worker.provider import (
     ProviderBusy,
     ProviderDown,
     ProviderError,
+    weighed,
 )
 
 logger = log.get(__name__)
 
 ATTEMPTS = 5
+CANCELLED = "cancelled"
+"""Why an answer broke off that nobody waits for any more."""
 _LONGEST_PAUSE_IN_SLOT_SECONDS = 30.0
 _A_MOMENT_SECONDS = 1.0
 """For how long a limit holds that was met in mid-answer, where no time is named."""
-_CHARACTERS_PER_MEDIUM = 5_000
-"""About 1,600 tokens, what the provider counts for a large image."""
 _FULL_JITTER = wait_random_exponential(multiplier=0.5, max=20)
 
 
@@ -70,22 +71,23 @@ class ModelCaller:
         target: TargetClient,
         asker: Asker,
         turn: int,
-        request: ModelRequest,
+        asked: Callable[[], Awaitable[ModelRequest]],
         on_text: Callable[[str], None],
         leaving: asyncio.Event | None = None,
         *,
         or_else_after: float | None = None,
-        on_broken: Callable[[], None] = lambda: None,
+        on_broken: Callable[[BrokenRecord], None] = lambda record: None,
     ) -> ModelRecord:
         """The turn's answer. Raises ProviderError when the attempts are used up, NoRoomYet when the gate lets it wait
-        for too long or `leaving` is set meanwhile, RequestTooLarge at once.
+        for too long or `leaving` is set meanwhile, RequestTooLarge at once, and what `asked` raises.
 
+        `asked` tells what is asked, before each attempt: what broke off was paid for, so there may be less to spend.
         With somebody else to ask `or_else_after` is how long it waits, in seconds; in an outage then not at all.
-        `on_broken` is called when an answer breaks off of which text may have been handed on.
+        `on_broken` is called when an answer ends early of which text may have been handed on, with what it cost.
         """
         sooner = math.inf if or_else_after is None else or_else_after
         patience, longest = min(self._patience, sooner), min(_LONGEST_PAUSE_IN_SLOT_SECONDS, sooner)
-        call, lost = Call(asker, _characters(request), request.max_tokens, turn), None
+        place, lost = "", None
         attempts = AsyncRetrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=_pause,
@@ -96,8 +98,10 @@ class ModelCaller:
         try:
             async for attempt in attempts:
                 with attempt:
+                    request = await asked()
+                    call = Call(asker, _characters(request), request.max_tokens, turn, place)
                     reservation = await self._pass_gate(target.pool, call, patience, leaving, or_else_after is None)
-                    call = replace(call, place=reservation.place)  # a refusal loses no place in line
+                    place = reservation.place  # a refusal loses no place in line
                     try:
                         return await self._attempt(target, reservation, request, on_text, on_broken)
                     except ProviderError as error:
@@ -115,23 +119,24 @@ class ModelCaller:
         reservation: Reservation,
         request: ModelRequest,
         on_text: Callable[[str], None],
-        on_broken: Callable[[], None],
+        on_broken: Callable[[BrokenRecord], None],
     ) -> ModelRecord:
-        started = clock.monotonic()
-        outcome, spent = "cancelled", Spent()
+        started, heard = clock.monotonic(), _Heard()
+        outcome, spent = CANCELLED, Spent()
         try:
             answer = await target.provider.stream(
-                request, on_text, lambda headroom: self._gate.observe(reservation, headroom)
+                request, on_text, lambda headroom: self._gate.observe(reservation, headroom), heard
             )
             outcome, spent = "ok", _spent(answer)
         except ProviderError as error:
             error.pool = target.pool.name
             outcome, spent = error.type, _lost(error)
-            if error.began:
-                on_broken()
+            heard.began = heard.began or error.began
             raise
         finally:
             metrics.CALL_SECONDS.labels(target.name, outcome).observe(clock.monotonic() - started)
+            if heard.began and outcome != "ok":
+                on_broken(_broken(target, reservation.call, heard.usage, outcome))
             await self._gate.settle(reservation, spent)
         return _record(target, reservation.call, answer, clock.monotonic() - started)
 
@@ -148,20 +153,20 @@ class ModelCaller:
         return reservation
 
 
+class _Heard:
+    """What an answer has told of its own cost so far."""
+
+    def __init__(self) -> None:
+        self.began = False
+        self.usage = Usage()
+
+    def __call__(self, usage: Usage) -> None:
+        self.began, self.usage = True, usage
+
+
 def _characters(request: ModelRequest) -> int:
     """The size of a request, from which its tokens are estimated."""
-    return len(request.system) + len(json.dumps([_weighed(request.messages), request.tools], ensure_ascii=False))
-
-
-def _weighed(content: Any) -> Any:
-    """Content with each image or document replaced by a text of about its weight: its bytes say nothing of tokens."""
-    if isinstance(content, list):
-        return [_weighed(item) for item in content]
-    if isinstance(content, dict):
-        if content.get("type") == "base64":
-            return "x" * _CHARACTERS_PER_MEDIUM
-        return {name: _weighed(item) for name, item in content.items()}
-    return content
+    return len(request.system) + len(json.dumps([weighed(request.messages), request.tools], ensure_ascii=False))
 
 
 def _spent(answer: Answer) -> Spent:
@@ -181,21 +186,25 @@ def _lost(error: ProviderError) -> Spent:
     return Spent(outcome, used, headroom=error.headroom, retry_after=retry_after)
 
 
-def _record(target: TargetClient, call: Call, answer: Answer, seconds: float) -> ModelRecord:
-    usage: Usage = replace(
-        answer.usage,
-        model_calls=1,
-        turns=1,
-        cost_nano=cost_nano(target.provider_name, answer.model, answer.usage),
-    )
+def _priced(target: TargetClient, call: Call, model: str, tokens: Usage) -> Usage:
+    """One call's tokens with what they cost, as the metrics count them, too."""
+    usage: Usage = replace(tokens, model_calls=1, cost_nano=cost_nano(target.provider_name, model, tokens))
     for kind in ("input", "cache_creation_input", "cache_read_input", "output"):
         metrics.TOKENS.labels(target.name, kind).inc(getattr(usage, f"{kind}_tokens"))
     metrics.COST.labels(target.name, call.asker.agent).inc(usage.cost_nano / NANO)
+    return usage
+
+
+def _broken(target: TargetClient, call: Call, tokens: Usage, why: str) -> BrokenRecord:
+    return BrokenRecord(call.turn, _priced(target, call, target.model, tokens), target.name, target.model, why)
+
+
+def _record(target: TargetClient, call: Call, answer: Answer, seconds: float) -> ModelRecord:
     return ModelRecord(
         turn=call.turn,
         content=answer.content,
         stop_reason=answer.stop_reason,
-        usage=usage,
+        usage=replace(_priced(target, call, answer.model, answer.usage), turns=1),
         target=target.name,
         model=answer.model,
         request_id=answer.request_id,

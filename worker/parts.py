@@ -51,6 +51,7 @@ class Parts:
             checkpoints=Checkpoints(self.redis),
             caller=ChainCaller(ModelCaller(self.gate, settings.worker.park_after_seconds), ChainScores(self.redis)),
             weights={name: tenant.weight for name, tenant in settings.tenants.items()},
+            daily_nano={name: tenant.daily_cost_nano for name, tenant in settings.tenants.items()},
             agents=agents,
             chains=chains,
             catalogue=self.catalogue,

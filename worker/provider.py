@@ -14,6 +14,9 @@ from shared.pool import NOTHING_SAID, Headroom
 from shared.turn import Block
 from shared.usage import Usage
 
+_CHARACTERS_PER_MEDIUM = 5_000
+"""About 1,600 tokens, what the provider counts for a large image."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
@@ -47,6 +50,17 @@ class Answer:
     usage: Usage
     model: str
     request_id: str | None
+
+
+def weighed(content: Any) -> Any:
+    """Content with each image or document replaced by a text of about its weight: its bytes say nothing of tokens."""
+    if isinstance(content, list):
+        return [weighed(item) for item in content]
+    if isinstance(content, dict):
+        if content.get("type") == "base64":
+            return "x" * _CHARACTERS_PER_MEDIUM
+        return {name: weighed(item) for name, item in content.items()}
+    return content
 
 
 class ProviderError(Exception):
@@ -84,13 +98,22 @@ class ProviderRefused(ProviderError):
     pass
 
 
+def unheard(usage: Usage) -> None:
+    """For who does not want to know what was used."""
+
+
 class Provider(Protocol):
     """One target's provider. Raises ProviderError only."""
 
     async def stream(
-        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+        self,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+        on_headroom: Callable[[Headroom], None],
+        on_usage: Callable[[Usage], None] = unheard,
     ) -> Answer:
-        """Makes the call once, handing on what the headers say and text as it comes."""
+        """Makes the call once, handing on what the headers say, text as it comes, and tokens used so far: what an
+        answer that breaks off has cost. Of its output these are an estimate until the provider has counted it."""
         ...
 
     async def probe(self) -> None:

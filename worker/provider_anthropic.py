@@ -28,12 +28,15 @@ from worker.provider import (
     ProviderDown,
     ProviderError,
     ProviderRefused,
+    unheard,
 )
 
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 120.0
 """How long a stream may say nothing; the API sends pings while the model thinks."""
 _PROBE_SECONDS = 5.0
+_CHARACTERS_PER_TOKEN = 4
+"""About, of an answer whose tokens the provider has not counted."""
 
 _ERRORS: dict[str, type[ProviderError]] = {
     "rate_limit_error": ProviderBusy,
@@ -71,7 +74,11 @@ class AnthropicProvider:
         )
 
     async def stream(
-        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+        self,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+        on_headroom: Callable[[Headroom], None],
+        on_usage: Callable[[Usage], None] = unheard,
     ) -> Answer:
         began, request_id = False, None
         try:
@@ -80,10 +87,18 @@ class AnthropicProvider:
                 async for event in stream:
                     began = True
                     if event.type == "message_start":
-                        counted = _usage(event.message).counted_input_tokens
+                        meter = _Meter(_usage(event.message), on_usage)
+                        counted = meter.begun.counted_input_tokens
                         on_headroom(replace(_headroom(stream.response.headers), input_tokens=counted))
+                    elif event.type == "message_delta":
+                        meter.counted(_usage(stream.current_message_snapshot))
                     elif event.type == "text":
+                        meter.said(event.text)
                         on_text(event.text)
+                    elif event.type == "input_json":
+                        meter.said(event.partial_json)
+                    elif event.type == "thinking":
+                        meter.said(event.thinking)
                 message = await stream.get_final_message()
                 model = _served(message.model, stream.response.headers)
         except anthropic.APIError as error:
@@ -129,6 +144,24 @@ class AnthropicProvider:
         if request.tools:
             arguments["tools"] = request.tools
         return arguments
+
+
+class _Meter:
+    """What a call has used so far. The provider counts its input at the beginning and its output at the end."""
+
+    def __init__(self, begun: Usage, on_usage: Callable[[Usage], None]) -> None:
+        self.begun = begun
+        self._on_usage = on_usage
+        self._characters = 0
+        on_usage(begun)
+
+    def said(self, text: str) -> None:
+        self._characters += len(text)
+        estimate = math.ceil(self._characters / _CHARACTERS_PER_TOKEN)
+        self._on_usage(replace(self.begun, output_tokens=max(self.begun.output_tokens, estimate)))
+
+    def counted(self, usage: Usage) -> None:
+        self._on_usage(usage)
 
 
 def _translated(error: anthropic.APIError, began: bool) -> ProviderError:

@@ -7,9 +7,13 @@ from typing import Protocol
 from shared import backoff, log
 from shared.errors import NoRoomYet
 from shared.gate_inspector import GateInspector
-from shared.job import WaitReason
+from shared.job import IncompleteReason, WaitReason
 from shared.pool import Pool
+from shared.queue import Conclusion
 from shared.redis_client import until_reachable
+from shared.turn import Transcript
+from worker.agent_loop import stopped_short
+from worker.budget import Limit, OutOfBudget
 from worker.provider import ProviderBusy, ProviderError
 
 logger = log.get(__name__)
@@ -58,6 +62,20 @@ def without_room(error: NoRoomYet, attempt: Waiting) -> Release:
     if error.outage:
         return _until_tried(error.pool, error.seconds, attempt)
     return _parked(WaitReason.RATE_LIMIT, max(error.seconds, _growing(attempt)), attempt)
+
+
+def without_money(error: OutOfBudget, attempt: Waiting, transcript: Transcript) -> Release | Conclusion:
+    """What is left pays for no other call. A job that may live to see more waits for it; the others end now, with what
+    they have, since waiting would not help them."""
+    left = attempt.seconds_left()
+    if error.in_flight:
+        return _parked(WaitReason.TENANT_BUDGET, _growing(attempt), attempt)
+    if error.wait is None or (left is not None and left <= error.wait + _BEHIND_SECONDS):
+        return stopped_short(transcript, Limit(IncompleteReason.BUDGET_EXCEEDED, str(error)))
+    logger.info("job_parked", reason=WaitReason.TENANT_BUDGET, seconds=round(error.wait, 1))
+    return Release(
+        WaitReason.TENANT_BUDGET, error.wait + backoff.full_jitter(1, base=_BEHIND_SECONDS, cap=_BEHIND_SECONDS)
+    )
 
 
 async def without_answer(error: ProviderError, attempt: Waiting, gate: GateInspector) -> Release:

@@ -17,7 +17,12 @@ from worker.tools import Tool, ToolContext
 
 logger = log.get(__name__)
 
-MAX_OUTPUT_CHARACTERS = 30_000
+MAX_OUTPUT_BYTES = 30_000
+"""Of what one call tells the model, in UTF-8: about 8,000 tokens of English, 13,000 of Chinese. It is paid for again in
+every turn that follows, so a tool that has more to say should let the model ask for parts of it."""
+MOST_CALLS = 32
+"""Tool calls of one turn that are run. A model that asks for more at once has lost its way, and their results together
+would not fit its context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class ToolOutcome:
 
 def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
     """Why this call must not be run at all, if so."""
+    if call.place >= MOST_CALLS:
+        return ToolOutcome(f"Not run: only the first {MOST_CALLS} calls of a turn are. Ask again.", is_error=True)
     tool = tools.get(call.name)
     if tool is None:
         known = ", ".join(tools) or "none"
@@ -131,8 +138,9 @@ def _text(result: object) -> str:
 
 
 def cut(text: str) -> str:
-    """As much of it as is kept of a tool's output."""
-    text = text.encode("utf-8", "replace").decode()  # half of a surrogate pair, such as in a strange file name
-    if len(text) <= MAX_OUTPUT_CHARACTERS:
-        return text
-    return f"{text[:MAX_OUTPUT_CHARACTERS]}\n[cut: {len(text)} characters in all]"
+    """No more than fits, never with half of a character, and with a note, as what is left of JSON is none any more."""
+    whole = text.encode("utf-8", "replace")  # half of a surrogate pair, such as in a strange file name
+    if len(whole) <= MAX_OUTPUT_BYTES:
+        return whole.decode()
+    kept = whole[:MAX_OUTPUT_BYTES].decode(errors="ignore")
+    return f"{kept}\n[cut off here: these are {len(kept.encode()):,} of {len(whole):,} bytes]"

@@ -57,6 +57,7 @@ _REASONS = {
     "retry_backoff": 1,
     "scheduled": 2,
     "session_busy": 0,
+    "tenant_budget": 0,
 }
 QUEUE: dict[str, Any] = {
     "object": "queue",

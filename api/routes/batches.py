@@ -13,7 +13,7 @@ from api.batch import Batch, Result, Taken
 from api.batch_schemas import BatchRequest, BatchResource, Envelope
 from api.body import MAX_DEPTH, read_json
 from api.documents import BODY, answer, errors, json_body
-from api.parts import PartsOf
+from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
 from api.schemas import parsed
 from api.strict_route import StrictRoute
@@ -64,14 +64,14 @@ async def submit_batch(request: Request, parts: PartsOf, tenant: SubmitterOf) ->
         "object": "batch",
         "accepted": accepted,
         "refused": len(results) - accepted,
-        "data": [_told(one, request) for one in results],
+        "data": [await _told(one, request, parts) for one in results],
     }
     return Response(to_json(told, inf_nan_mode="null"), 200, _headers(results), media_type="application/json")
 
 
-def _told(result: Result, request: Request) -> dict[str, Any]:
+async def _told(result: Result, request: Request, parts: Parts) -> dict[str, Any]:
     if isinstance(result, Taken):
-        job = presenter.job_resource(result.sighting)
+        job = presenter.job_resource(result.sighting, await parts.directory.estimate(result.sighting.job))
         return {"status": 202, "job": job, "error": None, "idempotency_replayed": result.replayed}
     error = result.document(instance=request.url.path, request_id=request.state.request_id)
     return {"status": result.status, "job": None, "error": error, "idempotency_replayed": False}

@@ -65,7 +65,10 @@ async def list_jobs(
             pointer = FieldError(pointer=f"?{name}", detail="is not the id of a job")
             raise Problem(Code.BAD_CURSOR, f"{name} takes the id of a job, such as last_id.", errors=[pointer])
     page = await parts.inspector.jobs(tenant, wanted, limit=limit, after=after, before=before)
-    data = [presenter.job_resource(Sighting(job, None, _NOT_ASKED)) for job in page.jobs]
+    data = [
+        presenter.job_resource(Sighting(job, None, _NOT_ASKED), await parts.directory.estimate(job))
+        for job in page.jobs
+    ]
     body = {
         "object": "list",
         "data": data,

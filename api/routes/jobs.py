@@ -112,7 +112,7 @@ async def submit(
     seconds = presenter.seconds_until_worth_asking(sighting)
     headers |= {"Location": f"/v1/jobs/{sighting.job.id}"}
     headers |= parts.admission.rate_limit_headers(tenant, sighting.pace.waiting, seconds, submits_left)
-    return _job_response(sighting, status=200 if wish and sighting.job.finished else 202, headers=headers)
+    return await _job_response(parts, sighting, status=200 if wish and sighting.job.finished else 202, headers=headers)
 
 
 @router.get(
@@ -151,7 +151,7 @@ async def read(
             sighting = await _next_change(parts, change, sighting, tenant, seconds)
     if presenter.matches(tags, sighting.job.revision):
         return Response(status_code=304, headers=_headers(sighting))
-    return _job_response(sighting)
+    return await _job_response(parts, sighting)
 
 
 @router.post(
@@ -175,7 +175,7 @@ async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     await find(parts, job_id, tenant)
     await parts.queue.cancel(job_id)
     sighting = await find(parts, job_id, tenant)
-    return _job_response(sighting, status=202 if sighting.job.status == Status.CANCELLING else 200)
+    return await _job_response(parts, sighting, status=202 if sighting.job.status == Status.CANCELLING else 200)
 
 
 @router.delete(
@@ -234,8 +234,11 @@ def _headers(sighting: Sighting) -> dict[str, str]:
     return headers
 
 
-def _job_response(sighting: Sighting, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return _json(presenter.job_resource(sighting), status, _headers(sighting) | (headers or {}))
+async def _job_response(
+    parts: Parts, sighting: Sighting, *, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    job = presenter.job_resource(sighting, await parts.directory.estimate(sighting.job))
+    return _json(job, status, _headers(sighting) | (headers or {}))
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

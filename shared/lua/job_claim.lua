@@ -1,6 +1,6 @@
 -- job_claim: takes up to `wanted` due jobs, from the tenant whose turn it is, again and again. Safe to repeat with the
 -- same ticket after a lost answer.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_ending job_leases
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending job_leases
 -- KEYS
 -- ARGV owner ticket wanted suspects
 --   ticket     a number of this claim; the one before it has been answered

@@ -10,6 +10,7 @@ local function unlease(job)
   redis.call('HDEL', LEASES, job.id)
   if redis.call('EXISTS', LEASES) == 0 then redis.call('PEXPIRE', WORKERS, DAY_MS) end
   redis.call('DEL', ARQ_IN_PROGRESS .. job.id)
+  set_aside(job, 0)
   if job.claimed_ms then
     job.busy_ms = (job.busy_ms or 0) + math.max(0, now - job.claimed_ms)
     redis.call('HSET', job.key, 'busy_ms', job.busy_ms)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from shared.turn import Block, IntentRecord, ModelRecord, Record, ResultRecord, 
 from shared.usage import Usage
 from worker.agent_loop import run_agent
 from worker.agents import Agent, tool
-from worker.tool_runner import ToolOutcome
+from worker.budget import Limit
+from worker.tool_runner import MOST_CALLS, ToolOutcome
 
 
 @tool(effect="read")
@@ -71,7 +73,7 @@ class Recorded:
         self,
         script: Script,
         *,
-        limits: dict[int, IncompleteReason] | None = None,
+        limits: dict[int, Limit] | None = None,
         work: Work | None = None,
         saves: int | None = None,
     ) -> None:
@@ -87,7 +89,7 @@ class Recorded:
         self.ran: list[ToolCall] = []
         self._saving = False
 
-    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+    def limit_reached(self, transcript: Transcript) -> Limit | None:
         self.log.append("limit?")
         return self._limits.get(transcript.turns)
 
@@ -305,17 +307,17 @@ async def test_a_tool_call_in_an_answer_that_was_cut_off_is_never_run(stop: str)
 
 async def test_limits_are_asked_before_each_turn_and_end_the_job_with_what_there_is() -> None:
     script = [answer(1, "look:a", text="one"), answer(2, "look:b", text="two"), answer(3, text="three")]
-    effects, ended = await run(script, limits={2: IncompleteReason.MAX_TURNS})
+    effects, ended = await run(script, limits={2: Limit(IncompleteReason.MAX_TURNS, "It had two.")})
 
     assert [line for line in effects.log if line.startswith(("limit", "model"))] == [
         *("limit?", "model 1", "limit?", "model 2", "limit?")
     ]
-    assert ended == Conclusion(Event.STOP_SHORT, output="two", incomplete=IncompleteReason.MAX_TURNS)
+    assert ended == Conclusion(Event.STOP_SHORT, "two", incomplete=IncompleteReason.MAX_TURNS, message="It had two.")
     assert "b" in results(effects.journal), "the last turn's tools have their results"
 
 
 async def test_an_answer_is_not_thrown_away_for_a_limit_it_reached() -> None:
-    _, ended = await run([answer(1, text="Done.")], limits={1: IncompleteReason.BUDGET_EXCEEDED})
+    _, ended = await run([answer(1, text="Done.")], limits={1: Limit(IncompleteReason.BUDGET_EXCEEDED, "Spent.")})
 
     assert ended == Conclusion(Event.SUCCEED, output="Done.")
 
@@ -501,3 +503,24 @@ def test_however_often_it_crashes_nothing_irreversible_runs_twice(script: Script
         assert [record for record in journal if isinstance(record, ModelRecord)] == script
 
     asyncio.run(lives())
+
+
+async def test_an_answer_that_a_limit_made_short_is_ended_by_that_limit() -> None:
+    cut = answer(1, text="Once upon", stop="max_tokens")
+    _, ended = await run([replace(cut, shortened=True)])
+    assert (ended.output, ended.incomplete) == ("Once upon", IncompleteReason.BUDGET_EXCEEDED)
+    assert ended.message
+    _, ended = await run([replace(answer(1, text="Whole."), shortened=True)])
+    assert ended == Conclusion(Event.SUCCEED, output="Whole.")
+
+
+@pytest.mark.parametrize("name", ["look", "put"])
+async def test_of_hundreds_of_calls_in_a_turn_only_the_first_are_run(name: str) -> None:
+    script = [answer(1, *[name] * 300), answer(2, text="Done.")]
+    effects, _ = await run(script)
+    assert len(effects.ran) == MOST_CALLS
+    told = results(effects.journal)
+    assert len(told) == 300, "the provider wants a result for each"
+    assert [told[f"toolu_1_{number}"].is_error for number in range(300)] == [n >= MOST_CALLS for n in range(300)]
+    again, _ = await run(script, effects.journal[:20])
+    assert len(again.ran) == MOST_CALLS - 19, "the same ones after a crash"

@@ -22,7 +22,7 @@ from worker import chain_caller, model_call
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller, Wanted
 from worker.model_call import ATTEMPTS, ModelCaller, TargetClient
-from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown, ProviderError, ProviderRefused
+from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown, ProviderError, ProviderRefused, unheard
 from worker.tool_runner import fits
 from worker.tools import tool
 
@@ -48,7 +48,11 @@ class Endless:
         self.asked: list[ModelRequest] = []
 
     async def stream(
-        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+        self,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+        on_headroom: Callable[[Headroom], None],
+        on_usage: Callable[[Usage], None] = unheard,
     ) -> Answer:
         self.asked.append(request)
         if isinstance(self.does, Exception):
@@ -94,8 +98,9 @@ class Fleet:
         )
         return await self.caller.call(self.chain, wanted, lambda text: None, self.leaving)
 
-    def request(self, target: str) -> ModelRequest:
-        return ModelRequest("", [{"role": "user", "content": "x" * 1000}, {"role": "user", "content": target}], [], 100)
+    async def request(self, target: TargetClient) -> ModelRequest:
+        words = [{"role": "user", "content": "x" * 1000}, {"role": "user", "content": target.name}]
+        return ModelRequest("", words, [], 100)
 
     async def shut(self, name: str) -> None:
         """Its provider fails until nobody calls it."""

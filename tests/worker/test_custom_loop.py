@@ -22,6 +22,7 @@ from worker import custom_loop
 from worker.agents import Budget, Context, StepFailed, agent, registry, tool
 from worker.agents.custom import CustomAgent
 from worker.attempt import Drained
+from worker.budget import Limit
 from worker.custom_loop import run_custom
 from worker.halts import Halted
 from worker.provider import Question
@@ -40,7 +41,7 @@ class World:
         self.lines: list[str] = []
         self.bought: list[Question] = []
         self.ran: list[Any] = []
-        self.limit: IncompleteReason | None = None
+        self.limit: Limit | None = None
         self.leave: Exception | None = None
         self.refuse: Exception | None = None
         self.answers: dict[int, list[dict[str, Any]]] = {}
@@ -54,7 +55,7 @@ class World:
         if self.leave:
             raise self.leave
 
-    def limit_reached(self, transcript: Transcript) -> IncompleteReason | None:
+    def limit_reached(self, transcript: Transcript) -> Limit | None:
         self.stay()
         return self.limit
 
@@ -412,13 +413,15 @@ async def test_a_drain_leaves_before_the_next_call_and_so_before_a_step(world: W
 async def test_a_limit_keeps_what_there_is(world: World) -> None:
     async def run(context: Context, given: str) -> Any:
         await context.call_model(HELLO)
-        world.limit = IncompleteReason.MAX_TURNS
+        world.limit = Limit(IncompleteReason.MAX_TURNS, "It had one.")
         await context.step("free", world.do, 1)
         await context.call_model([*HELLO, *HELLO])
 
     ended = await world.attempt(run)
 
-    assert ended == Conclusion(Event.STOP_SHORT, output="answer 1", incomplete=IncompleteReason.MAX_TURNS)
+    assert ended == Conclusion(
+        Event.STOP_SHORT, output="answer 1", incomplete=IncompleteReason.MAX_TURNS, message="It had one."
+    )
     assert (world.ran, len(world.bought)) == ([1], 1)
 
 

@@ -33,6 +33,7 @@ def executor(redis: Redis, queue: Queue) -> Executor:
         checkpoints=Checkpoints(redis),
         caller=ChainCaller(ModelCaller(Gate(redis, "worker"), 30), ChainScores(redis)),
         weights={},
+        daily_nano={},
         agents={},
         chains={},
         catalogue=Catalogue(redis),

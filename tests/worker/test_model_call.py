@@ -27,6 +27,7 @@ from worker.provider import (
     ProviderDown,
     ProviderError,
     ProviderRefused,
+    unheard,
 )
 
 LIMITS = {"requests": 600, "input": 600_000, "output": 600_000, "in_flight": 4}
@@ -50,7 +51,11 @@ class Scripted:
         self.asked: list[ModelRequest] = []
 
     async def stream(
-        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+        self,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+        on_headroom: Callable[[Headroom], None],
+        on_usage: Callable[[Usage], None] = unheard,
     ) -> Answer:
         self.asked.append(request)
         step = self._steps.pop(0)
@@ -108,7 +113,11 @@ def target(provider: Scripted, name: str = "default", **limits: int) -> TargetCl
 
 
 async def call(gate: Gate, where: TargetClient, on_text: Callable[[str], None] = lambda text: None) -> ModelRecord:
-    return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, REQUEST, on_text)
+    return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, asked, on_text)
+
+
+async def asked() -> ModelRequest:
+    return REQUEST
 
 
 def down(**fields: Any) -> ProviderDown:

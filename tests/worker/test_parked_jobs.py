@@ -58,6 +58,7 @@ def executor(redis: Any, queue: Queue, gate: Gate, *steps: Step) -> Executor:
         checkpoints=Checkpoints(redis),
         caller=ChainCaller(ModelCaller(gate, 0.05), ChainScores(redis)),
         weights={},
+        daily_nano={},
         agents={"assistant": Agent(name="assistant", system="")},
         chains={"default": Chain("default", (target(Scripted(*steps)),))},
         catalogue=Catalogue(redis),

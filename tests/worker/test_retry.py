@@ -50,6 +50,7 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry) -> Execut
         checkpoints=Checkpoints(redis),
         caller=cast(Any, caller),
         weights={},
+        daily_nano={},
         agents={"assistant": Agent(name="assistant", system="", retry=retry)},
         chains={"default": Chain("default", (TargetClient("default", "anthropic", "m", POOL, cast(Any, None)),))},
         catalogue=Catalogue(redis),

@@ -16,7 +16,7 @@ from shared.scratchpad import Scratchpad
 from shared.turn import ResultRecord, ToolCall, to_json
 from tests.waiting import until
 from worker.agents import Tool, ToolContext, tool
-from worker.tool_runner import MAX_OUTPUT_CHARACTERS, ToolOutcome, refusal, run_tool
+from worker.tool_runner import MAX_OUTPUT_BYTES, ToolOutcome, refusal, run_tool
 
 
 class Colour(StrEnum):
@@ -246,18 +246,41 @@ async def test_results_that_are_no_text_are_told_as_json(result: Any, told: str)
 async def test_a_huge_output_is_cut_with_a_note() -> None:
     def much() -> str:
         """Say much."""
-        return "x" * (MAX_OUTPUT_CHARACTERS + 1)
+        return "x" * (MAX_OUTPUT_BYTES + 1)
 
     told = (await outcome(declared(much))).content
-    assert told == "x" * MAX_OUTPUT_CHARACTERS + f"\n[cut: {MAX_OUTPUT_CHARACTERS + 1} characters in all]"
+    assert told == "x" * MAX_OUTPUT_BYTES + "\n[cut off here: these are 30,000 of 30,001 bytes]"
 
 
 async def test_an_output_at_the_limit_is_whole() -> None:
     def much() -> str:
         """Say much."""
-        return "x" * MAX_OUTPUT_CHARACTERS
+        return "x" * MAX_OUTPUT_BYTES
 
-    assert (await outcome(declared(much))).content == "x" * MAX_OUTPUT_CHARACTERS
+    assert (await outcome(declared(much))).content == "x" * MAX_OUTPUT_BYTES
+
+
+@pytest.mark.parametrize("character", ["é", "天", "🙂"])
+async def test_characters_of_many_bytes_are_cut_between_them(character: str) -> None:
+    def much() -> str:
+        """Say much."""
+        return "." + character * MAX_OUTPUT_BYTES
+
+    told, note = (await outcome(declared(much))).content.split("\n")
+    assert set(told[1:]) == {character}
+    assert MAX_OUTPUT_BYTES - 4 < len(told.encode()) <= MAX_OUTPUT_BYTES
+    assert note.startswith(f"[cut off here: these are {len(told.encode()):,} of ")
+
+
+async def test_what_is_left_of_json_says_that_it_is_none() -> None:
+    def much() -> list[str]:
+        """Say much."""
+        return ["Zürich"] * 10_000
+
+    told = (await outcome(declared(much))).content
+    assert told.startswith('["Zürich","Zürich",')
+    assert told.endswith(" of 100,001 bytes]")
+    assert len(told.encode()) < MAX_OUTPUT_BYTES + 100
 
 
 async def test_a_huge_error_is_cut_too() -> None:
@@ -265,7 +288,7 @@ async def test_a_huge_error_is_cut_too() -> None:
         """Fail."""
         raise ValueError("x" * 10**6)
 
-    assert len((await outcome(declared(fail))).content) < MAX_OUTPUT_CHARACTERS + 100
+    assert len((await outcome(declared(fail))).content) < MAX_OUTPUT_BYTES + 100
 
 
 @pytest.mark.parametrize("is_async", [True, False])

@@ -70,6 +70,8 @@ class Agent:
     max_output_tokens: int = 4096
     budget: Budget = field(default_factory=Budget)
     retry: Retry = field(default_factory=Retry)
+    max_repeats: int | None = 5
+    """So many turns in a row with the same calls, of which nothing new comes, end the job (`worker.loop_guard`)."""
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -81,6 +83,8 @@ class Agent:
             raise ValueError(f"agent {self.name}: retry takes a Retry(…), not {self.retry!r}")
         if self.max_output_tokens < 1:
             raise ValueError(f"agent {self.name}: max_output_tokens must be at least 1")
+        if self.max_repeats is not None and self.max_repeats < 2:
+            raise ValueError(f"agent {self.name}: max_repeats must be at least 2, or None")
         strange = [tool for tool in self.tools if not isinstance(tool, Tool)]
         if strange:
             raise ValueError(f"agent {self.name}: {_named(strange[0])} is not a tool; decorate it with @tool(effect=…)")
@@ -107,7 +111,8 @@ class Agent:
         """Changes whenever the declaration does; of an approval rule only that there is one counts."""
         rules = [[tool.effect, _rule(tool), tool.timeout] for tool in self.tools]
         budget = asdict(self.budget)
-        declared = [self.system, self.tool_schemas(), rules, self.chain, self.max_output_tokens, budget]
+        limits = [self.max_output_tokens, budget, self.max_repeats]
+        declared = [self.system, self.tool_schemas(), rules, self.chain, *limits]
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
 
     def entry(self) -> AgentEntry:

@@ -57,6 +57,7 @@ def agent(
             max_output_tokens=max_output_tokens,
             budget=budget or Budget(),
             retry=retry or Retry(),
+            max_repeats=None,  # its calls need not be one conversation
             description=(inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " "),
             function=function,
             input_form=_form(name, function),

@@ -14,10 +14,11 @@ from shared.listener import listen
 from shared.pool import Asker, Headroom, Limits, Pool
 from shared.redis_client import close, connect, ping
 from shared.sections import DEFAULT_MODEL
+from shared.usage import Usage
 from worker import pricing
 from worker.background import every
 from worker.model_call import ModelCaller, TargetClient
-from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown
+from worker.provider import Answer, ModelRequest, ProviderBusy, ProviderDown, unheard
 
 _IN_FLIGHT = 200
 """More than are ever needed: the budget is to bind."""
@@ -52,9 +53,13 @@ class Sluice:
         asker = Asker(
             job.order.kind, job.order.tenant, 1, Priority.HIGH if job.order.interactive else Priority.STANDARD
         )
+
+        async def asked() -> ModelRequest:
+            return job.request
+
         while True:
             with suppress(ProviderBusy, ProviderDown, NoRoomYet):
-                await self._caller.call(target, asker, 1, job.request, _unheard)
+                await self._caller.call(target, asker, 1, asked, _unheard)
                 return Outcome.ANSWERED
 
     async def close(self) -> None:
@@ -71,7 +76,11 @@ class _Attempts:
         self._job = job
 
     async def stream(
-        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+        self,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+        on_headroom: Callable[[Headroom], None],
+        on_usage: Callable[[Usage], None] = unheard,
     ) -> Answer:
         return await self._job.attempt(on_headroom)
 

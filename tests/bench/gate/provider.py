@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from shared.pool import Headroom
 from shared.usage import Usage
-from worker.provider import Answer, ModelRequest, ProviderError
+from worker.provider import Answer, ModelRequest, ProviderError, unheard
 
 
 def answer(output_tokens: int = 20) -> Answer:
@@ -25,7 +25,11 @@ class Scripted:
         self.asked = 0
 
     async def stream(
-        self, request: ModelRequest, on_text: Callable[[str], None], on_headroom: Callable[[Headroom], None]
+        self,
+        request: ModelRequest,
+        on_text: Callable[[str], None],
+        on_headroom: Callable[[Headroom], None],
+        on_usage: Callable[[Usage], None] = unheard,
     ) -> Answer:
         self.asked += 1
         step = self._steps.pop(0) if self._steps else answer()
