@@ -12,7 +12,7 @@ from shared.states import FINISHED
 _STAY = {keys.AGENTS, keys.WAKE, keys.LISTED, keys.OUTBOX_WAKE}
 _STAY_UNTIL_DELETED = (keys.ENDPOINT, keys.TENANT_ENDPOINTS)
 _PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING}
-_PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS, keys.WAITS}
+_PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS, keys.WAITS, keys.RESERVED}
 
 
 async def leaked_keys(redis: Any) -> list[str]:
@@ -86,15 +86,20 @@ async def _members(redis: Any, key: str) -> list[str]:
 async def _wrong_counts(redis: Any, unfinished: set[str]) -> list[str]:
     true: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    reserved: Counter[str] = Counter()
     for job_id in unfinished:
-        status, tenant, reason = await redis.hmget(keys.job(job_id), "status", "tenant", "wait_reason")
+        status, tenant, reason, nano = await redis.hmget(
+            keys.job(job_id), "status", "tenant", "wait_reason", "reserved"
+        )
+        if nano:
+            reserved[tenant] += int(nano)
         if reason:
             reasons.update([f"{tenant}:{reason}", f":{reason}"])
         if status is not None and status not in FINISHED:
             group = "running" if status == "cancelling" else status
             true.update([f"{tenant}:{group}", f":{group}"])
     wrong = []
-    for key, counted in ((keys.COUNTS, true), (keys.WAITS, reasons)):
+    for key, counted in ((keys.COUNTS, true), (keys.WAITS, reasons), (keys.RESERVED, reserved)):
         kept = {field: int(number) for field, number in (await redis.hgetall(key)).items()}
         wrong += [] if kept == counted else [f"{key}: {kept} should be {dict(counted)}"]
     return wrong

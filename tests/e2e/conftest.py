@@ -13,7 +13,7 @@ from tests.stack import Stack, stack
 @pytest.fixture(scope="session")
 def shared_stack() -> Iterator[tuple[Stack, ProviderProcess, RedisServer]]:
     settings = {
-        "SLUICE_WORKER__AGENTS": json.dumps(["tests.agents.effects", "examples.invoices"]),
+        "SLUICE_WORKER__AGENTS": json.dumps(["tests.agents.effects", "tests.agents.circles", "examples.invoices"]),
         "SLUICE_QUEUE__LEASE_SECONDS": "2",
     }
     with (

@@ -56,7 +56,7 @@ def test_a_deadline_ends_a_running_job_with_what_it_has(running: Stack) -> None:
 
     job = running.finished(job_id)
 
-    assert (job["status"], job["incomplete_details"]) == ("incomplete", {"reason": "deadline_exceeded"})
+    assert (job["status"], job["incomplete_details"]["reason"]) == ("incomplete", "deadline_exceeded")
     assert job["output"] == "Half way."
     assert 3000 <= milliseconds(job, "finished_at") - created < 15_000
 

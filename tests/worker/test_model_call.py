@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,11 +16,11 @@ from shared.gate_inspector import GateInspector
 from shared.listener import listen
 from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, connect
-from shared.turn import ModelRecord
+from shared.turn import BrokenRecord, ModelRecord
 from shared.usage import Usage
 from tests.waiting import until
 from worker import model_call
-from worker.model_call import ATTEMPTS, ModelCaller, TargetClient
+from worker.model_call import ATTEMPTS, CANCELLED, ModelCaller, TargetClient
 from worker.provider import (
     Answer,
     ModelRequest,
@@ -49,6 +50,8 @@ class Scripted:
     def __init__(self, *steps: Step) -> None:
         self._steps = list(steps)
         self.asked: list[ModelRequest] = []
+        self.said: Usage | None = None
+        """What it tells of its cost before each step."""
 
     async def stream(
         self,
@@ -59,6 +62,8 @@ class Scripted:
     ) -> Answer:
         self.asked.append(request)
         step = self._steps.pop(0)
+        if self.said is not None:
+            on_usage(self.said)
         if isinstance(step, BaseException):
             raise step
         if isinstance(step, Answer):
@@ -112,8 +117,10 @@ def target(provider: Scripted, name: str = "default", **limits: int) -> TargetCl
     return TargetClient(name, "anthropic", "claude-sonnet-4-6", Pool("sonnet", Limits(**(LIMITS | limits))), provider)
 
 
-async def call(gate: Gate, where: TargetClient, on_text: Callable[[str], None] = lambda text: None) -> ModelRecord:
-    return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, asked, on_text)
+async def call(
+    gate: Gate, where: TargetClient, on_text: Callable[[str], None] = lambda text: None, **options: Any
+) -> ModelRecord:
+    return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, asked, on_text, **options)
 
 
 async def asked() -> ModelRequest:
@@ -421,3 +428,57 @@ async def test_a_call_waits_for_redis_and_survives_its_absence_after() -> None:
         assert not waiting.done(), "without Redis nobody knows what is left of the budget"
         await cancel(waiting)
         await redis.aclose(close_connection_pool=True)
+
+
+# What broke off
+
+
+SAID = Usage(input_tokens=1000, cache_read_input_tokens=500, output_tokens=40)
+SAID_COST = 1000 * 3000 + 500 * 300 + 40 * 15000
+
+
+async def test_an_answer_that_breaks_off_tells_what_it_cost(gate: CountingGate) -> None:
+    provider, broken = Scripted(down(began=True), busy(began=True, retry_after=0.01), ANSWER), list[BrokenRecord]()
+    provider.said = SAID
+    record = await call(gate, target(provider), on_broken=broken.append)
+
+    assert [(one.turn, one.target, one.why) for one in broken] == [
+        (3, "default", "overloaded_error"),
+        (3, "default", "rate_limit_error"),
+    ]
+    assert broken[0].usage == replace(SAID, model_calls=1, cost_nano=SAID_COST)
+    assert record.usage.model_calls == 1, "its own only"
+
+
+async def test_an_answer_that_never_began_cost_nothing(gate: CountingGate) -> None:
+    broken = list[BrokenRecord]()
+    await call(gate, target(Scripted(down(), ANSWER)), on_broken=broken.append)
+    assert broken == []
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_tells_what_it_cost(gate: CountingGate) -> None:
+    calling, broken = asyncio.Event(), list[BrokenRecord]()
+
+    async def hang() -> Answer:
+        calling.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    provider = Scripted(hang)
+    provider.said = SAID
+    task = asyncio.create_task(call(gate, target(provider), on_broken=broken.append))
+    async with asyncio.timeout(10):
+        await calling.wait()
+        await cancel(task)
+    assert [(one.why, one.usage.cost_nano) for one in broken] == [(CANCELLED, SAID_COST)]
+
+
+async def test_what_is_asked_is_told_anew_before_each_attempt(gate: CountingGate) -> None:
+    provider, left = Scripted(down(began=True), down(began=True), ANSWER), [30, 20, 10]
+
+    async def fewer() -> ModelRequest:
+        return replace(REQUEST, max_tokens=left.pop(0))
+
+    await ModelCaller(gate, 30).call(target(provider), Asker("tester"), 3, fewer, lambda text: None)
+    assert [one.max_tokens for one in provider.asked] == [30, 20, 10]
+    assert [one.call.max_output_tokens for one in gate.reserved] == [30, 20, 10]

@@ -86,6 +86,32 @@ async def test_usage_and_request_id_are_what_the_provider_counted(
     assert answer.usage == Usage(input_tokens=answer.usage.input_tokens, output_tokens=60), "tokens only"
 
 
+@pytest.mark.parametrize("fault", ["drop_mid", "overload_mid"])
+@pytest.mark.parametrize("tools", [False, True])
+async def test_what_an_answer_has_cost_is_known_when_it_breaks_off(
+    target: AnthropicProvider, provider: ProviderProcess, fault: str, tools: bool
+) -> None:
+    used: list[Usage] = []
+    words: dict[str, Any] = {"text": "Well. " * 200}
+    if tools:
+        words = {"tools": [{"name": "calculator", "input": {"expression": "1 + 1 " * 200}}]}
+    asked = request(scripted(turns=[words], fault=fault))
+    with pytest.raises(ProviderError):
+        await target.stream(asked, lambda text: None, lambda headroom: None, used.append)
+
+    (call,) = provider.calls()
+    assert used[0].input_tokens == used[-1].input_tokens == call["usage"]["input_tokens"]
+    assert [one.output_tokens for one in used] == sorted(one.output_tokens for one in used)
+    assert used[-1].output_tokens == pytest.approx(call["usage"]["output_tokens"], rel=0.2, abs=10)
+
+
+async def test_an_answer_tells_what_it_costs_as_it_goes(target: AnthropicProvider) -> None:
+    used: list[Usage] = []
+    asked = request(scripted(output_tokens=200))
+    answer = await target.stream(asked, lambda text: None, lambda headroom: None, used.append)
+    assert used[-1] == answer.usage, "the provider's own count has the last word"
+
+
 async def test_headroom_is_told_before_the_answer_has_ended(target: AnthropicProvider) -> None:
     heard: list[Headroom | str] = []
 

@@ -7,10 +7,13 @@ from typing import Any, cast
 import pytest
 
 from shared.errors import NoRoomYet
-from shared.job import WaitReason
+from shared.job import IncompleteReason, WaitReason
 from shared.pool import Limits, Pool
+from shared.queue import Conclusion
+from shared.turn import Transcript
+from worker.budget import OutOfBudget
 from worker.provider import ProviderBusy, ProviderDown, ProviderError
-from worker.release import Release, without_answer, without_room
+from worker.release import Release, without_answer, without_money, without_room
 
 POOL = Pool("sonnet", Limits(requests=600, input=600_000, output=60_000, in_flight=10))
 
@@ -114,3 +117,33 @@ async def test_no_pause_outlasts_what_the_job_has_left(outage: bool) -> None:
     release = without_room(no_room(45, outage=outage), Waiting(left=3))
     assert release.delay_seconds == 3
     assert release.behind_seconds == (3 if outage else 0)
+
+
+# Without money
+
+
+def out_of(wait: float | None, left: float | None, *, in_flight: bool = False) -> Release | Conclusion:
+    error = OutOfBudget("Too dear.", wait=wait, in_flight=in_flight)
+    return without_money(error, Waiting(left=left), Transcript("Go.", []))
+
+
+@pytest.mark.parametrize("left", [None, 40_000])
+def test_who_may_live_to_see_the_new_day_waits_for_it(left: float | None) -> None:
+    waits = out_of(30_000, left)
+    assert isinstance(waits, Release)
+    assert waits.reason == WaitReason.TENANT_BUDGET
+    assert 30_000 <= waits.delay_seconds <= 30_060, "not all at midnight sharp"
+
+
+def test_others_end_at_once_with_what_they_have() -> None:
+    ended = out_of(30_000, 3600)
+    assert isinstance(ended, Conclusion)
+    assert (ended.incomplete, ended.message) == (IncompleteReason.BUDGET_EXCEEDED, "Too dear.")
+    assert isinstance(out_of(None, None), Conclusion), "for its own limit no time helps"
+
+
+def test_what_others_have_in_flight_is_waited_for_a_moment() -> None:
+    waits = out_of(30_000, 3600, in_flight=True)
+    assert isinstance(waits, Release)
+    assert waits.reason == WaitReason.TENANT_BUDGET
+    assert 0 < waits.delay_seconds < 60
