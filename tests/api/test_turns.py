@@ -10,7 +10,7 @@ from shared.checkpoints import Checkpoints
 from shared.redis_client import Redis
 from shared.states import Event
 from shared.step import Mark, StepIntentRecord, StepRecord
-from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
+from shared.turn import BrokenRecord, IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
 from tests.api.talk import StandIn, pointers, problem
 from tests.api.test_read import STRANGE_IDS
@@ -233,3 +233,17 @@ async def test_steps_are_on_the_page_of_the_turns_between_which_they_were(
     pages = [(await http.get(f"/v1/jobs/{job_id}/turns?limit=2&after={after}")).json() for after in (0, 2, 3)]
     assert [[turn["turn"] for turn in page["data"]] for page in pages] == [[1, 2], [3], []]
     assert [[step["name"] for step in page["steps"]] for page in pages] == [["s0", "s1"], ["s2", "s3"], ["s3"]]
+
+
+async def test_a_turn_is_charged_with_the_answers_before_it_that_broke_off(
+    http: httpx2.AsyncClient, worker: StandIn, redis: Redis
+) -> None:
+    lost = BrokenRecord(2, Usage(input_tokens=9, model_calls=1, cost_nano=770_000), "sonnet", "m", "overloaded_error")
+    job_id = await running(worker, redis, asks("clock"), result("clock"), lost, asks(turn=2, stop_reason="end_turn"))
+
+    first, second = (await turns(http, job_id))["data"]
+
+    assert first["usage"]["cost_usd"] == "0.001230"
+    assert (second["usage"]["cost_usd"], second["usage"]["model_calls"]) == ("0.002000", 2)
+    job = (await http.get(f"/v1/jobs/{job_id}")).json()
+    assert job["usage"]["cost_usd"] == "0.003230", "the sum of its turns"

@@ -5,7 +5,7 @@ from typing import Any
 
 from shared import clock, ids, keys
 from shared.fleet import Fleet, Look
-from shared.job import JobSpec, Priority, Schedule
+from shared.job import Budget, JobSpec, Priority, Schedule
 from shared.queue import Claim, Queue
 from shared.submission import Accepted, Caps
 
@@ -25,9 +25,11 @@ async def submitted(
     caps: Caps = Caps(),  # noqa: B008  (frozen)
     priority: Priority = Priority.STANDARD,
     schedule: Schedule = Schedule(),  # noqa: B008
+    budget: Budget = Budget(),  # noqa: B008
 ) -> str:
     """The id of a job that is in."""
-    answer = await queue.submit(ids.new_job_id(), spec(tenant, priority=priority, schedule=schedule), caps=caps)
+    asked = spec(tenant, priority=priority, schedule=schedule, budget=budget)
+    answer = await queue.submit(ids.new_job_id(), asked, caps=caps)
     assert isinstance(answer, Accepted)
     return answer.job_id
 

@@ -99,8 +99,8 @@ async def test_an_end_says_why(queue: Queue, log: EventLog) -> None:
     ends = {
         "job.failed": (Conclusion(Event.FAIL, error=error), {"error": vars_of(error)}),
         "job.incomplete": (
-            Conclusion(Event.STOP_SHORT, output="half", incomplete=IncompleteReason.MAX_TURNS),
-            {"incomplete_details": {"reason": "max_turns"}},
+            Conclusion(Event.STOP_SHORT, output="half", incomplete=IncompleteReason.MAX_TURNS, message='"3" turns.'),
+            {"incomplete_details": {"reason": "max_turns", "message": '"3" turns.'}},
         ),
         "job.succeeded": (Conclusion(Event.SUCCEED, output="done"), {}),
     }

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.usage import NANO, Usage
-from worker.pricing import cost_nano
+from worker.pricing import cost_nano, has_price, highest_cost_nano
 
 SONNET = ("anthropic", "claude-sonnet-4-6")
 
@@ -44,3 +44,16 @@ def test_a_model_without_a_price_is_free_and_that_is_said_once() -> None:
 
 def test_a_provider_without_prices_is_free_too() -> None:
     assert cost_nano("house-of-this-test", "claude-sonnet-4-6", Usage(input_tokens=1000)) == 0
+
+
+@pytest.mark.parametrize("read", ["input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"])
+def test_no_way_to_read_the_input_costs_more_than_the_highest(read: str) -> None:
+    highest = highest_cost_nano(*SONNET, 1000, 200)
+    assert cost_nano(*SONNET, Usage(**{read: 1000}, output_tokens=200)) <= highest == 3_750_000 + 3_000_000
+
+
+def test_it_is_known_which_models_have_a_price() -> None:
+    assert has_price(*SONNET)
+    assert not has_price("anthropic", "another-model-of-this-test")
+    with pytest.raises(LookupError):
+        highest_cost_nano("anthropic", "another-model-of-this-test", 1, 1)

@@ -6,6 +6,7 @@ import pytest
 
 from shared import keys
 from shared.day_budget import DayBudget
+from shared.errors import StoreUnavailable
 from shared.job import Budget, Job
 from shared.queue import Queue
 from shared.redis_client import Redis
@@ -140,3 +141,24 @@ async def test_a_model_without_a_price_is_not_called_on_money(
 async def test_a_model_without_a_price_keeps_a_limit_in_tokens(redis: Redis, queue: Queue) -> None:
     of = await purse(redis, queue, max_tokens=LARGEST_INPUT + 200)
     assert await fit(of, where=target("model-of-nobody")) == 200
+
+
+class Away:
+    """A store that is not there for a while."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    async def reserve(self, *args: Any, wanted: int, **kwargs: Any) -> int:
+        self.times -= 1
+        if self.times >= 0:
+            raise StoreUnavailable("away")
+        return wanted
+
+
+async def test_while_redis_is_away_no_day_is_spent_blindly(redis: Redis, queue: Queue) -> None:
+    await submitted(queue, "acme")
+    (job,) = (await claim(queue, OWNER)).jobs
+    away: Any = Away(2)
+    assert await fit(Purse(with_limits(job), OWNER, away, NANO)) == 1000
+    assert away.times < 0, "it was waited for"

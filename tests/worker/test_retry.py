@@ -7,7 +7,7 @@ import pytest
 from shared import keys
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
-from shared.job import Job, Schedule, WaitReason
+from shared.job import Budget, IncompleteReason, Job, Schedule, WaitReason
 from shared.pool import Limits, Pool
 from shared.queue import Queue
 from shared.redis_client import Redis
@@ -17,6 +17,7 @@ from shared.usage import Usage
 from tests.shared.queueing import claim, submitted, sweep
 from tests.waiting import until
 from worker.agents import Agent, Retry
+from worker.budget import OutOfBudget
 from worker.chain import Chain
 from worker.executor import Executor
 from worker.model_call import TargetClient
@@ -42,7 +43,7 @@ class Caller:
         return ANSWER
 
 
-def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry) -> Executor:
+def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry = Retry()) -> Executor:  # noqa: B008  (frozen)
     return Executor(
         redis=redis,
         owner=OWNER,
@@ -137,3 +138,24 @@ def test_a_policy_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
 def test_the_agents_retry_is_a_retry() -> None:
     with pytest.raises(ValueError, match="retry takes a Retry"):
         Agent(name="a", system="", retry=cast(Any, 3))
+
+
+async def test_a_job_without_money_waits_for_the_day_on_which_there_is_some(redis: Any) -> None:
+    """With its own limit of an hour it could not: then it ends."""
+    queue = Queue(redis, retention_ms=60_000)
+    patient, hasty = await submitted(queue, budget=Budget(max_seconds=None)), await submitted(queue)
+    errors = [OutOfBudget("Too dear.", wait=40_000), OutOfBudget("Too dear.", wait=40_000)]
+    working = executor(redis, queue, Caller(*errors))
+    claimed = await claim(queue, OWNER, 2)
+    for job in claimed.jobs:
+        await working.start(job, claimed.now_ms)
+
+    waits, ended = [Job.from_hash(job_id, await redis.hgetall(keys.job(job_id))) for job_id in (patient, hasty)]
+    assert (waits.status, waits.wait_reason, waits.attempt) == (Status.QUEUED, WaitReason.TENANT_BUDGET, 1)
+    assert waits.next_attempt_ms is not None
+    assert 40_000_000 <= waits.next_attempt_ms - claimed.now_ms <= 40_090_000
+    assert (ended.status, ended.incomplete, ended.incomplete_message) == (
+        Status.INCOMPLETE,
+        IncompleteReason.BUDGET_EXCEEDED,
+        "Too dear.",
+    )
