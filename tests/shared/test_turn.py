@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.turn import (
+    BrokenRecord,
     IntentRecord,
     ModelRecord,
     Record,
@@ -190,8 +191,17 @@ def test_what_has_no_receipt_is_unanswered_in_the_models_order() -> None:
     journal: list[Record] = [model(1, use("a"), use("b"), use("c")), result(1, "b"), IntentRecord(1, "c")]
     assert Transcript("Go", journal).unanswered() == [
         ToolCall(1, "a", "clock", {"of": "a"}, started=False),
-        ToolCall(1, "c", "clock", {"of": "c"}, started=True),
+        ToolCall(1, "c", "clock", {"of": "c"}, started=True, place=2),
     ]
+
+
+def test_what_broke_off_is_paid_for_and_not_said() -> None:
+    lost = BrokenRecord(2, Usage(input_tokens=5, cost_nano=3), "default", "m", "overloaded_error")
+    assert from_json(to_json(lost)) == lost
+    with_it, without = Transcript("Go", [model(1), lost]), Transcript("Go", [model(1)])
+    assert with_it.messages() == without.messages()
+    assert (with_it.turns, with_it.last_model) == (without.turns, without.last_model)
+    assert with_it.usage == without.usage + lost.usage
 
 
 def test_only_the_last_turn_can_be_unanswered() -> None:

@@ -149,7 +149,8 @@ def usage_is_the_sum_of_the_journal(evidence: Evidence) -> Iterator[Complaint]:
     for exhibit in evidence.exhibits:
         if not exhibit.story.last:
             continue
-        journal = sum((Usage(**record["usage"]) for record in exhibit.turns), Usage())
+        calls = (record for record in exhibit.journal if "usage" in record)  # those that broke off, too
+        journal = sum((Usage(**record["usage"]) for record in calls), Usage())
         journal += Usage(tool_calls=sum(record["kind"] == "result" for record in exhibit.journal))
         expected, usage = journal.as_json(), exhibit.story.last["usage"]
         if wrong := {name: (usage[name], value) for name, value in expected.items() if usage[name] != value}:
