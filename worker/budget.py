@@ -67,7 +67,7 @@ class NextCall:
 def exhausted(budget: Budget, used: Usage, *, turns: int, seconds: float) -> Limit | None:
     """Which limit forbids another turn, if any. `seconds` since the job's first start."""
     if budget.max_turns is not None and turns >= budget.max_turns:
-        return Limit(IncompleteReason.MAX_TURNS, f"It has had the {budget.max_turns} turns that it may have.")
+        return Limit(IncompleteReason.MAX_TURNS, f"It has had as many turns as it may: {budget.max_turns}.")
     if budget.max_tokens is not None and used.total_tokens >= budget.max_tokens:
         return Limit(
             IncompleteReason.BUDGET_EXCEEDED,
@@ -80,7 +80,7 @@ def exhausted(budget: Budget, used: Usage, *, turns: int, seconds: float) -> Lim
         )
     if budget.max_seconds is not None and seconds >= budget.max_seconds:
         return Limit(
-            IncompleteReason.DEADLINE_EXCEEDED, f"It has had the {budget.max_seconds} seconds that it may have."
+            IncompleteReason.DEADLINE_EXCEEDED, f"It has had as much time as it may: {budget.max_seconds} seconds."
         )
     return None
 

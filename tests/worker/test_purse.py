@@ -10,7 +10,7 @@ from shared.errors import StoreUnavailable
 from shared.job import Budget, Job
 from shared.queue import Queue
 from shared.redis_client import Redis
-from shared.turn import BrokenRecord, ModelRecord
+from shared.turn import BrokenRecord, IntentRecord, ModelRecord, Record
 from shared.usage import NANO, Usage
 from tests.shared.queueing import claim, spec, submitted
 from worker import pricing
@@ -54,11 +54,10 @@ def with_limits(job: Job, **limits: Any) -> Job:
 
 
 async def fit(
-    of: Purse, turn: int = 1, used: Usage | None = None, where: TargetClient | None = None, **options: Any
+    of: Purse, used: Usage | None = None, where: TargetClient | None = None, known: ModelRecord | None = None
 ) -> int:
     """How long the answer to REQUEST may be."""
-    last = options.get("last")
-    return (await of.fit(REQUEST, turn, where or target(), used or Usage(), last)).max_tokens
+    return (await of.fit(REQUEST, where or target(), used or Usage(), known)).max_tokens
 
 
 async def aside(redis: Any) -> int:
@@ -67,7 +66,7 @@ async def aside(redis: Any) -> int:
 
 async def test_without_limits_nothing_is_counted_and_nobody_asked(redis: Any, queue: Queue) -> None:
     of = await purse(redis, queue)
-    assert await of.fit(REQUEST, 1, target("model-of-nobody"), Usage(), None) is REQUEST
+    assert await of.fit(REQUEST, target("model-of-nobody"), Usage(), None) is REQUEST
     assert await redis.exists(keys.RESERVED) == 0
 
 
@@ -84,22 +83,11 @@ async def test_the_answer_gets_as_short_as_the_job_has_money(redis: Any, queue: 
 async def test_what_was_counted_of_a_conversation_makes_room(redis: Redis, queue: Queue) -> None:
     of = await purse(redis, queue, max_tokens=5000)
     last = ModelRecord(1, [], "tool_use", Usage(input_tokens=100, output_tokens=50), "default", "m", None, 1)
-    assert await fit(of, used=last.usage, last=last) == 1000
+    assert await fit(of, used=last.usage, known=last) == 1000
     with pytest.raises(OutOfBudget):
-        await fit(of, used=Usage(output_tokens=3300), last=None)
+        await fit(of, used=Usage(output_tokens=3300))
     with pytest.raises(OutOfBudget):
-        await fit(of, used=Usage(output_tokens=3300), last=last, where=target(name="another"))
-
-
-async def test_calls_beside_each_other_share_the_money(redis: Redis, queue: Queue) -> None:
-    of = await purse(redis, queue, max_cost_nano=most(1000) + most(300))
-    assert await fit(of, turn=1) == 1000
-    assert await fit(of, turn=2) == 300
-    with pytest.raises(OutOfBudget):
-        await fit(of, turn=3)
-    of.let_go(1)
-    assert await fit(of, turn=3) == 1000
-    assert await fit(of, turn=3) == 1000, "the same call again holds nothing twice"
+        await fit(of, used=Usage(output_tokens=3300), known=last, where=target(name="another"))
 
 
 async def test_the_day_shortens_an_answer_too_and_holds_it_until_it_is_settled(redis: Any, queue: Queue) -> None:
@@ -110,17 +98,22 @@ async def test_the_day_shortens_an_answer_too_and_holds_it_until_it_is_settled(r
     with pytest.raises(OutOfBudget) as none:
         await fit(third)
     assert none.value.in_flight
-    record = ModelRecord(1, [], "end_turn", Usage(cost_nano=7), "default", "m", None, 1)
-    async with first.settling(record) as left:
-        assert left == 0
 
 
-async def test_what_broke_off_is_settled_like_an_answer(redis: Redis, queue: Queue) -> None:
+ANSWER = ModelRecord(1, [], "end_turn", Usage(cost_nano=7), "default", "m", None, 1)
+BROKEN = BrokenRecord(1, Usage(cost_nano=7), "default", "m", "overloaded_error")
+
+
+@pytest.mark.parametrize("record", [ANSWER, BROKEN])
+async def test_what_ends_the_call_settles_it_and_nothing_else_does(redis: Redis, queue: Queue, record: Record) -> None:
     of = await purse(redis, queue, most(1000) * 10)
-    await fit(of, turn=1)
-    await fit(of, turn=2)
-    async with of.settling(BrokenRecord(1, Usage(), "default", "m", "overloaded_error")) as left:
-        assert left == most(1000)
+    await fit(of)
+    async with of.settling(IntentRecord(1, "toolu_1")) as held:
+        assert held == most(1000)
+    async with of.settling(record) as held:
+        assert held == 0
+    async with of.settling(IntentRecord(2, "toolu_2")) as held:
+        assert held == 0
 
 
 async def test_a_call_larger_than_a_whole_day_is_not_waited_for(redis: Redis, queue: Queue) -> None:
