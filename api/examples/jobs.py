@@ -48,6 +48,7 @@ QUEUED_JOB: dict[str, Any] = {
     "incomplete_details": None,
     "required_actions": [],
     "usage": _NO_USAGE,
+    "estimated_cost_usd": "0.001200",
     "budget": {"max_turns": 20, "max_tokens": None, "max_cost_usd": None, "max_seconds": 3600},
     "model": {"requested": "default", "served": None, "fallback": False, "drill": False},
     "queue": {"position": 42, "depth": 310, "estimated_start_at": "2026-01-31T12:00:26.250Z"},
@@ -69,6 +70,7 @@ FINISHED_JOB = (
         "finished_at": "2026-01-31T12:00:28.900Z",
         "output": "A job queue holds work until somebody has time for it.",
         "usage": USAGE,
+        "estimated_cost_usd": None,
         "model": {"requested": "default", "served": "claude-sonnet-4-6", "fallback": False, "drill": False},
         "revision": 4,
     }
@@ -76,6 +78,7 @@ FINISHED_JOB = (
 CANCELLING_JOB = QUEUED_JOB | _STARTED | {"status": "cancelling", "revision": 3}
 CANCELLED_JOB = QUEUED_JOB | {
     "status": "cancelled",
+    "estimated_cost_usd": None,
     "wait_reason": None,
     "finished_at": "2026-01-31T12:00:05.120Z",
     "queue": None,

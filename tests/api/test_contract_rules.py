@@ -46,7 +46,7 @@ JOB = json.loads(
  "queue":{"position":42,"depth":310,"estimated_start_at":"…"},
  "attempt":1,"metadata":{},"revision":3,"links":{"self":"/v1/jobs/job_…","events":"…","cancel":"…"}}"""
 )
-ADDED = {"deadline_at", "model.drill"}
+ADDED = {"deadline_at", "estimated_cost_usd", "model.drill"}
 """What has come since."""
 
 
@@ -119,7 +119,7 @@ def test_the_reasons_to_wait_and_to_stop() -> None:
         "retry_backoff",
         "scheduled",
         "session_busy",
-    }
+    } | {"tenant_budget"}
     assert set(IncompleteReason) == {
         "max_turns",
         "budget_exceeded",
