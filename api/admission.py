@@ -30,6 +30,7 @@ from shared.submission import (
     Outcome,
     QueueFull,
     Replayed,
+    SessionBusy,
     Submission,
     Withheld,
 )
@@ -43,6 +44,7 @@ REFUSED = (
     Code.UNKNOWN_AGENT,
     Code.URL_NOT_ALLOWED,
     Code.IDEMPOTENCY_CONFLICT,
+    Code.SESSION_BUSY,
     Code.QUEUE_FULL,
     Code.TENANT_QUOTA,
     Code.TENANT_RATE,
@@ -123,6 +125,7 @@ class Admission:
             _spec(request, body, agent, tenant, traceparent, webhook),
             idempotency_key,
             _fingerprint(body) if idempotency_key else "",
+            alone=request.on_conflict == "reject",
         )
 
     async def ask(self, jobs: Sequence[Submission], *, together: bool = False) -> list[Outcome]:
@@ -144,6 +147,12 @@ class Admission:
                     Code.IDEMPOTENCY_CONFLICT,
                     f"This Idempotency-Key has made {answer.job_id} from another body; use a new key for a new job.",
                     errors=[FieldError(pointer=KEY_HEADER, detail="was used with another body")],
+                )
+            case SessionBusy():
+                raise Problem(
+                    Code.SESSION_BUSY,
+                    f"{answer.job_id} of the session {job.spec.session_id} has not finished. Wait for its end or "
+                    "cancel it, or leave out on_conflict: then the job waits for its turn.",
                 )
             case QueueFull():
                 raise self._full(job.spec.tenant, answer)
@@ -257,10 +266,12 @@ def _sighting(asked: Submission, answer: Accepted, caps: Caps) -> Sighting:
         answer.job_id,
         asked.spec,
         answer.pace.now_ms,
+        wait_reason=answer.wait_reason,
         next_attempt_ms=answer.next_attempt_ms,
         expires_ms=answer.expires_ms,
     )
-    return Sighting(job, Place(answer.ahead, answer.running, caps.max_running or None), answer.pace)
+    place = Place(answer.ahead, answer.running, caps.max_running or None, answer.behind)
+    return Sighting(job, place, answer.pace)
 
 
 def _budget(request: JobRequest, agent: AgentEntry) -> Budget:

@@ -17,7 +17,7 @@ from api.schemas import MOST_ERRORS, parsed
 from shared.errors import StoreUnavailable
 from shared.inspector import Sighting
 from shared.queue import MOST_AT_ONCE
-from shared.submission import KeyConflict, Outcome, QueueFull, Submission, Withheld
+from shared.submission import KeyConflict, Outcome, QueueFull, SessionBusy, Submission, Withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Batch:
                 for index, one in enumerate(checked)
             )
         )
-        if together and any(isinstance(answer, KeyConflict | QueueFull) for answer in answers.values()):
+        if together and any(isinstance(answer, KeyConflict | SessionBusy | QueueFull) for answer in answers.values()):
             raise _one_of(_problems(results))
         return results
 

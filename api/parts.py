@@ -25,6 +25,7 @@ from shared.pool import Pool, pool_of
 from shared.queue import Queue
 from shared.receiver import UrlPolicy
 from shared.redis_client import Redis
+from shared.sessions import Sessions
 from shared.settings import Settings
 
 
@@ -36,7 +37,12 @@ class Parts:
     draining: bool = False
 
     def __post_init__(self) -> None:
-        self.queue = Queue(self.redis, retention_ms=self.settings.queue.retention_seconds * 1000)
+        self.queue = Queue(
+            self.redis,
+            retention_ms=self.settings.queue.retention_seconds * 1000,
+            sessions=self.settings.sessions,
+        )
+        self.sessions = Sessions(self.redis)
         self.inspector = Inspector(self.redis)
         self.overview = Overview(self.redis)
         self.events = EventLog(self.redis)

@@ -21,6 +21,7 @@ class Code(StrEnum):
     AGENT_NOT_ALLOWED = "agent_not_allowed"
     NOT_FOUND = "not_found"
     NOT_FINISHED = "not_finished"
+    SESSION_BUSY = "session_busy"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
     GONE = "gone"
@@ -77,6 +78,11 @@ KINDS = {
         408, "The body came too slowly", "Send it again, all at once; a job with an `Idempotency-Key`.", retryable=True
     ),
     Code.NOT_FINISHED: Kind(409, "The job has not finished", "Cancel it, wait until it has ended, and delete it then."),
+    Code.SESSION_BUSY: Kind(
+        409,
+        "A job of the session has not finished",
+        "Wait until it has ended, or cancel it: `detail` names it. A submit without `on_conflict` waits for its turn.",
+    ),
     Code.GONE: Kind(410, "The job of this key is gone", "Use a new `Idempotency-Key` if the work is to be done again."),
     Code.BODY_TOO_LARGE: Kind(413, "The body is too large", "Send less: `detail` says how many bytes are taken."),
     Code.UNSUPPORTED_MEDIA_TYPE: Kind(

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from api.problems import FieldError, invalid
+from api.session_schemas import OnConflict, SessionId
 from api.webhook_schemas import WebhookRequest
 from shared.clock import from_rfc3339
 from shared.job import IncompleteReason, Schedule, WaitReason
@@ -28,7 +29,6 @@ MOST_ERRORS = 100
 """Mistakes in one body that are named. A body of nothing but mistakes would keep the process busy for seconds."""
 KEY_PATTERN = r"^[A-Za-z0-9_.:-]{1,255}$"
 """An Idempotency-Key."""
-_SESSION = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 
 
 def _dollars(text: str) -> str:
@@ -97,7 +97,8 @@ class JobRequest(_Strict):
     agent: Annotated[str, Field(min_length=1, max_length=64, examples=["assistant"])]
     input: Annotated[str, Field(min_length=1)] | Annotated[list[Message], Field(min_length=1, fail_fast=True)]
     priority: Literal["high", "standard", "low"] = "standard"
-    session_id: Annotated[str, Field(pattern=_SESSION)] | None = None
+    session_id: SessionId | None = None
+    on_conflict: OnConflict = "enqueue"
     budget: BudgetRequest = BudgetRequest()
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = {}
     run_at: Annotated[Moment | None, Field(description="Start at this time at the earliest (RFC 3339).")] = None
@@ -117,6 +118,14 @@ class JobRequest(_Strict):
             raise ValueError("ttl_seconds must be more than delay_seconds: both count from now")
         if self.run_at and self.deadline_at and from_rfc3339(self.run_at) >= from_rfc3339(self.deadline_at):
             raise ValueError("deadline_at must be after run_at")
+        return self
+
+    @model_validator(mode="after")
+    def _of_a_session(self) -> Self:
+        if self.on_conflict == "reject" and self.session_id is None:
+            raise ValueError("on_conflict needs a session_id: without one there is no conflict")
+        if self.on_conflict == "reject" and (self.run_at or self.delay_seconds):
+            raise ValueError("on_conflict cannot be reject for a job for later: nobody knows now who is busy then")
         return self
 
     def schedule(self) -> Schedule:

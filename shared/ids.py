@@ -8,6 +8,8 @@ from uuid import uuid4
 from uuid_utils import uuid7
 
 _ANY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+SESSION_ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"
+"""A pattern: what a caller may name a session."""
 JOB_ID_PATTERN = r"^job_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 
@@ -57,6 +59,10 @@ def is_job_id(text: str) -> bool:
 def may_name_a_job(text: str) -> bool:
     """Whether a job of this id can exist: one of ours, or one with the id that a stock arq client gave it."""
     return _ANY_ID.match(text) is not None
+
+
+def may_name_a_session(text: str) -> bool:
+    return re.fullmatch(SESSION_ID, text) is not None
 
 
 def milliseconds(job_id: str) -> int:

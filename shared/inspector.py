@@ -76,11 +76,11 @@ class Inspector:
     async def job(self, job_id: str, *, tenant: str) -> Sighting | None:
         """A job of this tenant; None for one there is not, another tenant's included."""
         answer = await script("job_read")(self._redis, {}, {"id": job_id, "tenant": tenant})
-        record, ahead, running, cap, *pace = answer
+        record, ahead, behind, running, cap, *pace = answer
         if not record:
             return None
         job = Job.from_hash(job_id, dict(zip(record[::2], record[1::2], strict=True)))
-        return Sighting(job, Place(ahead, running, cap or None) if ahead >= 0 else None, Pace.read(pace))
+        return Sighting(job, Place(ahead, running, cap or None, behind) if ahead >= 0 else None, Pace.read(pace))
 
     async def journal(self, job_id: str, *, tenant: str) -> Journal | None:
         """That of a job of this tenant; None for one there is not, another tenant's included."""

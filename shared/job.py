@@ -184,7 +184,14 @@ class Job:
 
     @classmethod
     def new(
-        cls, job_id: str, spec: JobSpec, created_ms: int, *, next_attempt_ms: int | None, expires_ms: int | None
+        cls,
+        job_id: str,
+        spec: JobSpec,
+        created_ms: int,
+        *,
+        wait_reason: WaitReason | None,
+        next_attempt_ms: int | None,
+        expires_ms: int | None,
     ) -> "Job":
         """A job as it is right after its submit."""
         record = {
@@ -193,7 +200,7 @@ class Job:
             "created_ms": str(created_ms),
             "next_attempt_ms": str(next_attempt_ms or ""),
             "expires_ms": str(expires_ms or ""),
-            "wait_reason": WaitReason.SCHEDULED if next_attempt_ms else "",
+            "wait_reason": wait_reason or "",
         }
         return cls._from(job_id, spec, record)
 

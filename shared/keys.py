@@ -114,6 +114,11 @@ TENANT_JOBS = "sluice:jobs:"
 LISTED = "sluice:listed"
 """set of the tenants that have a list of jobs; the janitor takes one out when its list is gone."""
 JOB = "sluice:job:"
+SESSION = "sluice:session:"
+"""What the keys of a session begin with; its tenant and its id follow. A tenant's name has no colon, and each key ends
+with one of these, so that no session's key can be another's."""
+LINE = ":line"
+HISTORY = ":history"
 TURNS = ":turns"
 NOTES = ":notes"
 EVENTS = ":events"
@@ -158,9 +163,21 @@ def job_notes(job_id: str) -> str:
     return JOB + job_id + NOTES
 
 
+def session_line(tenant: str, session_id: str) -> str:
+    """zset, job id -> a number that grows: the unfinished jobs of a session that are not scheduled for later, the live
+    one first; while there is one."""
+    return f"{SESSION}{tenant}:{session_id}{LINE}"
+
+
+def session_history(tenant: str, session_id: str) -> str:
+    """list of JSON, one for each job that has ended (see `shared.history`), the oldest first; while the session has a
+    line, and then until it has been idle for long."""
+    return f"{SESSION}{tenant}:{session_id}{HISTORY}"
+
+
 def session_notes(tenant: str, session_id: str) -> str:
-    """hash, title -> text: the scratchpad of a session; lives until the session is idle."""
-    return f"sluice:session:{tenant}:{session_id}:notes"
+    """hash, title -> text: the scratchpad of a session; lives as long as its history."""
+    return f"{SESSION}{tenant}:{session_id}{NOTES}"
 
 
 def delivery(delivery_id: str) -> str:

@@ -33,18 +33,31 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a waiting job stands: `ahead` jobs start before it; its tenant runs `running` jobs and may run `cap`."""
+    """Where a waiting job stands: `ahead` jobs start before it; its tenant runs `running` jobs and may run `cap`.
+    `behind` jobs of its session must end before it starts, one after the other; -1 when that may take any time."""
 
     ahead: int
     running: int = 0
     cap: int | None = None
+    behind: int = 0
 
     def wait_seconds(self, pace: Pace) -> float | None:
-        """How long until it starts, by the whole service's pace or by its tenant's own cap, whichever is longer."""
-        wait = pace.wait_seconds(self.ahead)
+        """How long until it starts; None while nothing is known of that."""
+        if self.behind < 0 or (self.behind and pace.busy_ms is None):
+            return None
+        first = self._first_starts(pace)
+        return None if first is None else first + self.behind * (pace.busy_ms or 0) / 1000
+
+    def _first_starts(self, pace: Pace) -> float | None:
+        """How long until it starts, or if its session is busy the live job of that, which may run already: by the whole
+        service's pace or by its tenant's own cap, whichever is longer."""
+        ahead = self.ahead - self.behind
+        if ahead < 0:
+            return 0.0
+        wait = pace.wait_seconds(ahead)
         if self.cap is None or wait is None:
             return wait
-        capped = _wait(self.ahead, free=self.cap - self.running, slots=self.cap, busy_ms=pace.busy_ms)
+        capped = _wait(ahead, free=self.cap - self.running, slots=self.cap, busy_ms=pace.busy_ms)
         return max(wait, capped or 0.0)
 
 

@@ -18,12 +18,14 @@ from shared.errors import LeaseLost
 from shared.job import HEAD_START_MS, IncompleteReason, Job, JobError, JobSpec, WaitReason, readable
 from shared.redis_client import Redis
 from shared.scripts import script
+from shared.sections import SessionSettings
 from shared.states import Event, Status
 from shared.submission import Caps, Outcome, Submission, outcomes
 
 MOST_AT_ONCE = 100
 """Jobs in one submit: a few milliseconds in which Redis answers nobody else."""
 _USUAL = Caps()
+_USUAL_SESSIONS = SessionSettings()
 _TALLY = {
     WaitReason.RETRY_BACKOFF: "failures",
     WaitReason.PROVIDER_OUTAGE: "parks",
@@ -78,11 +80,12 @@ class Deletion(StrEnum):
 
 
 class Queue:
-    """Moves jobs along. `retention_ms` is how long a finished job is kept."""
+    """Moves jobs along. `retention_ms` is how long a finished job is kept, `sessions` how long it is remembered."""
 
-    def __init__(self, redis: Redis, *, retention_ms: int) -> None:
+    def __init__(self, redis: Redis, *, retention_ms: int, sessions: SessionSettings = _USUAL_SESSIONS) -> None:
         self._redis = redis
         self._retention_ms = retention_ms
+        self._session_terms = f"{sessions.idle_seconds * 1000} {sessions.max_history_bytes}"
 
     async def submit(
         self,
@@ -109,7 +112,7 @@ class Queue:
                 self._redis,
                 {},
                 {"tenant": jobs[0].spec.tenant, "limits": caps.as_text(), "together": int(together)},
-                [_fields(job) for job in jobs],
+                [_fields(job) | {"session": self._session(job.spec)} for job in jobs],
             )
         )
 
@@ -119,7 +122,12 @@ class Queue:
             await script("job_adopt")(
                 self._redis,
                 {},
-                {"id": job_id, "spec": spec.to_json(), "head_start_ms": HEAD_START_MS[spec.priority]},
+                {
+                    "id": job_id,
+                    "spec": spec.to_json(),
+                    "head_start_ms": HEAD_START_MS[spec.priority],
+                    "session": self._session(spec),
+                },
             )
         )
 
@@ -220,6 +228,10 @@ class Queue:
         """Erases a finished job of this tenant, and all that it left behind."""
         return Deletion(await script("job_delete")(self._redis, {}, {"id": job_id, "tenant": tenant}))
 
+    def _session(self, spec: JobSpec) -> str:
+        """The job's session as its record has it (see `job_sessions.lua`), '' for none."""
+        return f"{self._session_terms} {spec.session_id}" if spec.session_id else ""
+
 
 def _fields(job: Submission) -> dict[str, str | int]:
     """What `job_submit.lua` takes for each job."""
@@ -238,6 +250,7 @@ def _fields(job: Submission) -> dict[str, str | int]:
         "idempotency": keys.idempotency(spec.tenant, job.idempotency_key) if job.idempotency_key else "",
         "fingerprint": job.fingerprint,
         "webhook": spec.about_webhook(),
+        "alone": int(job.alone),
     }
 
 

@@ -244,10 +244,14 @@ class WebhookSettings(_Section):
 
 
 class SessionSettings(_Section):
-    """What agents remember from job to job."""
+    """What agents remember from job to job. Api and workers need the same."""
 
     idle_seconds: Count = 3600
-    """How long a session is kept after its last use."""
+    """How long a session is kept after its last job has ended."""
+    max_history_bytes: Annotated[int, Field(ge=1024)] = 200_000
+    """How much of a session is remembered, counted as JSON in UTF-8. Of 200,000 bytes the model reads 50,000 tokens or
+    so, with each call. The oldest jobs are forgotten first, each as a whole; one that is longer by itself is remembered
+    as what it was asked and what it answered."""
 
 
 NAMED = frozenset({"targets", "chains", "tenants"})

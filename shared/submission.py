@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from shared.job import JobSpec
+from shared.job import JobSpec, WaitReason
 from shared.pace import Pace
 from shared.states import Status
 
@@ -32,23 +32,27 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job that asks to come in. `fingerprint` tells bodies apart that come with the same key."""
+    """A job that asks to come in. `fingerprint` tells bodies apart that come with the same key; `alone` that it is not
+    to come in while its session has another job."""
 
     job_id: str
     spec: JobSpec
     idempotency_key: str | None = None
     fingerprint: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that is in. `ahead` jobs start before it, and its tenant runs `running`. Times are Redis TIME in ms;
-    `next_attempt_ms` is None for a job that may start now, `expires_ms` for one that waits for ever. `submits_left` are
-    those that the tenant may make at once, None for any number."""
+    """A job that is in. `ahead`, `behind` and `running` tell its place (see `shared.pace.Place`). Times are Redis
+    TIME in ms; `next_attempt_ms` is None for a job that may start now, `expires_ms` for one that waits for ever.
+    `submits_left` are those that the tenant may make at once, None for any number."""
 
     job_id: str
     status: Status
+    wait_reason: WaitReason | None
     ahead: int
+    behind: int
     running: int
     next_attempt_ms: int | None
     expires_ms: int | None
@@ -66,6 +70,13 @@ class Replayed:
 @dataclass(frozen=True, slots=True)
 class KeyConflict:
     """The Idempotency-Key belongs to another body."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBusy:
+    """Not taken: it wants its session for itself, and this job of it is live."""
 
     job_id: str
 
@@ -94,7 +105,7 @@ class Withheld:
     """Not taken, because another one was not and they belong together."""
 
 
-Outcome = Accepted | Replayed | KeyConflict | QueueFull | Withheld
+Outcome = Accepted | Replayed | KeyConflict | SessionBusy | QueueFull | Withheld
 
 
 def outcomes(answer: Sequence[Any]) -> list[Outcome]:
@@ -106,14 +117,17 @@ def outcomes(answer: Sequence[Any]) -> list[Outcome]:
 
 def _outcome(answer: Sequence[Any], pace: Pace) -> Outcome:
     match answer:
-        case ["accepted", job_id, status, ahead, running, next_ms, expires_ms, left]:
+        case ["accepted", job_id, status, reason, ahead, behind, running, next_ms, expires_ms, left]:
+            wait_reason = WaitReason(reason) if reason else None
+            place, times = (ahead, behind, running), (next_ms or None, expires_ms or None)
             submits_left = None if left < 0 else left
-            times = (next_ms or None, expires_ms or None)
-            return Accepted(job_id, Status(status), ahead, running, *times, submits_left, pace)
+            return Accepted(job_id, Status(status), wait_reason, *place, *times, submits_left, pace)
         case ["replayed", prior]:
             return Replayed(prior)
         case ["conflict", prior]:
             return KeyConflict(prior)
+        case ["busy", live]:
+            return SessionBusy(live)
         case ["full", reason, waiting, wait_ms]:
             return QueueFull(FullBecause(reason), waiting, wait_ms, pace)
         case ["withheld"]:

@@ -46,6 +46,11 @@ async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) 
         ] + ([] if tenants else [key])
     if key.startswith(keys.TENANT_JOBS):
         return [] if key.removeprefix(keys.TENANT_JOBS) in tenants else [key]
+    if key.startswith(keys.SESSION):
+        line = key.rpartition(":")[0] + keys.LINE
+        in_line = await redis.zrange(line, 0, -1)
+        left = [f"{line}: {job_id}" for job_id in in_line if job_id not in unfinished]
+        return left or ([] if in_line else [key])
     if key.startswith("sluice:idempotency:"):
         return [] if await redis.hget(key, "job_id") in unfinished else [key]
     return [] if any(job_id in key for job_id in unfinished) else [key]

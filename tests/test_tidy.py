@@ -50,6 +50,7 @@ LAYERS = (
             "submission",
             "step",
             "turn",
+            "history",
             "stored",
             "mistakes",
             "webhook",

@@ -7,7 +7,7 @@ runs code for anyone who can write to Redis, and nobody here reads one. An entry
 import json
 from collections.abc import Mapping
 
-from shared import keys, log
+from shared import ids, keys, log
 from shared.catalogue import AgentEntry, Catalogue
 from shared.errors import StoreUnavailable
 from shared.job import Budget, JobSpec, Priority
@@ -57,6 +57,9 @@ def _spec(blob: str, agents: Mapping[str, AgentEntry]) -> JobSpec:
         raise NotForUs(f"{keys.JOB_FUNCTION} takes agent= and input=, and at most {', '.join(sorted(_TAKES))}")
     if not isinstance(given["agent"], str) or not isinstance(given["input"], str) or not given["input"].strip():
         raise NotForUs("agent and input must be texts that are not empty")
+    session_id = given.get("session_id")
+    if session_id is not None and not (isinstance(session_id, str) and ids.may_name_a_session(session_id)):
+        raise NotForUs("session_id must be 1 to 128 letters, digits and _ . : -, and begin with a letter or digit")
     try:
         priority = Priority(given.get("priority", Priority.STANDARD))
     except ValueError as error:
@@ -69,6 +72,6 @@ def _spec(blob: str, agents: Mapping[str, AgentEntry]) -> JobSpec:
         chain=entry.chain if entry else "default",
         budget=Budget.of(entry.budget) if entry else Budget(),
         priority=priority,
-        session_id=given.get("session_id"),
+        session_id=session_id,
         metadata=given.get("metadata") or {},
     )

@@ -5,15 +5,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 from shared import clock, log
 from shared.checkpoints import Checkpoints
 from shared.errors import NoRoomYet
 from shared.event_log import EventLog
+from shared.history import Exchange, conversation
 from shared.job import IncompleteReason, Job
 from shared.pool import Asker, Pool
 from shared.redis_client import until_reachable
 from shared.scratchpad import Scratchpad
+from shared.sessions import Sessions
 from shared.turn import BrokenRecord, ModelRecord, Record, ToolCall, Transcript
 from shared.usage import dollars
 from worker import budget, loop_guard
@@ -52,6 +55,7 @@ class Attempt:
         chain: Chain,
         owner: str,
         checkpoints: Checkpoints,
+        sessions: Sessions,
         caller: ChainCaller,
         purse: Purse,
         events: EventLog,
@@ -69,6 +73,7 @@ class Attempt:
         self._chain = chain
         self._owner = owner
         self._checkpoints = checkpoints
+        self._sessions = sessions
         self._caller = caller
         self._purse = purse
         self._narrator = Narrator(events, owner=owner, job_id=job.id, claim=job.claims, audience=audience)
@@ -79,6 +84,7 @@ class Attempt:
         self._started = clock.monotonic() - seconds_before
         self._deadline = None if seconds_to_deadline is None else clock.monotonic() + seconds_to_deadline
         self._first = first
+        self._remembered: list[Exchange] = []
         self._saved = 0
         self._broken: list[BrokenRecord] = []
         self._shortened = False
@@ -120,7 +126,11 @@ class Attempt:
         await self._narrator.close()
 
     async def load(self) -> Transcript:
-        """The job's conversation so far. At its very first start there is none."""
+        """The job's conversation so far, after what its session remembers. At its very first start there is none of its
+        own."""
+        spec = self._job.spec
+        if session_id := spec.session_id:
+            self._remembered = await until_reachable(lambda: self._sessions.history(spec.tenant, session_id))
         if self._first:
             return Transcript(self._job.spec.input, [])
         records = await until_reachable(lambda: self._checkpoints.load(self._job.id))
@@ -152,7 +162,13 @@ class Attempt:
 
     async def call_model(self, transcript: Transcript, turn: int) -> ModelRecord:
         agent = self._agent
-        question = Question(agent.system, transcript.messages, agent.tool_schemas(), agent.max_output_tokens)
+        question = Question(
+            agent.system,
+            lambda target: self._before(target) + transcript.messages(target),
+            agent.tool_schemas(),
+            agent.max_output_tokens,
+            goes_on=bool(agent.tools or self._job.spec.session_id),
+        )
         known = transcript.last_model
         return await self.ask(question, transcript, turn, partial(fits, agent.tools_by_name), known=known)
 
@@ -219,6 +235,10 @@ class Attempt:
             broken = self._broken.pop(0)
             await self.save(broken)
             transcript.append(broken)
+
+    def _before(self, target: str) -> list[dict[str, Any]]:
+        """What was said in the session before this job."""
+        return conversation(self._remembered, target, with_tools=bool(self._agent.tools))
 
     async def run_tool(self, call: ToolCall) -> ToolOutcome:
         key = f"{self._job.id}/{call.turn}/{call.id}"

@@ -108,7 +108,7 @@ class Context:
         schemas = [tool.schema() if isinstance(tool, Tool) else dict(tool) for tool in tools]
         conversation = [dict(message) for message in deepcopy(list(messages))]
         most = self._max_output_tokens if max_tokens is None else min(max_tokens, self._max_output_tokens)
-        question = Question(system, lambda target: conversation, schemas, most)
+        question = Question(system, lambda target: conversation, schemas, most, goes_on=bool(schemas))
         asked = fingerprint(system, conversation, schemas, most)
         return self._call_model(self._mark(MODEL, name, asked), conversation, question)
 

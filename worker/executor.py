@@ -18,6 +18,7 @@ from shared.job import IncompleteReason, Job, JobError, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
+from shared.sessions import Sessions
 from shared.states import Event, Status
 from shared.turn import Transcript
 from worker.agent_loop import run_agent, stopped_short
@@ -90,7 +91,6 @@ class Executor:
         chains: Mapping[str, Chain],
         catalogue: Catalogue,
         max_crashes: int,
-        session_idle_seconds: int,
     ) -> None:
         self._redis = redis
         self._owner = owner
@@ -103,7 +103,6 @@ class Executor:
         self._chains = chains
         self._catalogue = catalogue
         self._max_crashes = max_crashes
-        self._session_idle_seconds = session_idle_seconds
         self.draining = asyncio.Event()
         self.running: dict[str, Running] = {}
 
@@ -184,7 +183,6 @@ class Executor:
             tenant=job.spec.tenant,
             session_id=job.spec.session_id,
             job_id=job.id,
-            idle_seconds=self._session_idle_seconds,
         )
         return Attempt(
             job=job,
@@ -192,6 +190,7 @@ class Executor:
             chain=self._chains[agent.chain],
             owner=self._owner,
             checkpoints=self._checkpoints,
+            sessions=Sessions(self._redis),
             caller=self._caller,
             purse=Purse(job, self._owner, DayBudget(self._redis), self._daily_nano.get(job.spec.tenant, 0)),
             events=EventLog(self._redis),

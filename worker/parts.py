@@ -41,7 +41,7 @@ class Parts:
         self._targets = {name: _client(name, target) for name, target in settings.targets.items()}
         chains = {name: self._chain(name, chain) for name, chain in settings.chains.items()}
 
-        queue = Queue(self.redis, retention_ms=retention_ms)
+        queue = Queue(self.redis, retention_ms=retention_ms, sessions=settings.sessions)
         self.gate = Gate(self.redis, self.owner, Waker(queue).answered)
         self.catalogue = Catalogue(self.redis)
         self.executor = Executor(
@@ -56,7 +56,6 @@ class Parts:
             chains=chains,
             catalogue=self.catalogue,
             max_crashes=settings.queue.max_crashes,
-            session_idle_seconds=settings.sessions.idle_seconds,
         )
         self.keeper = LeaseKeeper(
             url,

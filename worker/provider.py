@@ -26,6 +26,8 @@ class ModelRequest:
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
     max_tokens: int
+    goes_on: bool = False
+    """Other calls are likely to begin with these messages: what the provider remembers of them pays off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,11 @@ class Question:
     messages: Callable[[str], list[dict[str, Any]]]
     tools: list[dict[str, Any]]
     max_tokens: int
+    goes_on: bool = False
+    """See ModelRequest."""
 
     def to(self, target: str, max_tokens: int) -> ModelRequest:
-        return ModelRequest(self.system, self.messages(target), self.tools, max_tokens)
+        return ModelRequest(self.system, self.messages(target), self.tools, max_tokens, self.goes_on)
 
 
 @dataclass(frozen=True, slots=True)

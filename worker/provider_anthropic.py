@@ -21,6 +21,7 @@ from anthropic.types import Message
 from shared.pool import NOTHING_SAID, Headroom
 from shared.turn import Block
 from shared.usage import Usage
+from worker import cache_marks
 from worker.provider import (
     Answer,
     ModelRequest,
@@ -137,12 +138,12 @@ class AnthropicProvider:
         arguments: dict[str, Any] = {
             "model": self._model,
             "max_tokens": request.max_tokens,
-            "messages": request.messages,
+            "messages": cache_marks.on_messages(request.messages, goes_on=request.goes_on),
         }
         if request.system:
-            arguments["system"] = request.system
+            arguments["system"] = cache_marks.on_system(request.system)
         if request.tools:
-            arguments["tools"] = request.tools
+            arguments["tools"] = cache_marks.on_tools(request.tools)
         return arguments
 
 

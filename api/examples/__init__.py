@@ -6,7 +6,7 @@ it is given itself.
 
 from typing import Any
 
-from api.examples import batches, jobs, operations, webhooks
+from api.examples import batches, jobs, operations, sessions, webhooks
 from api.examples.problems import problem_example
 from api.problems import Code
 
@@ -20,6 +20,7 @@ EXAMPLES: dict[str, Any] = {
     "job_list": jobs.JOB_LIST,
     "event_list": jobs.EVENT_LIST,
     "turn_list": jobs.TURN_LIST,
+    "session": sessions.SESSION,
     "each_by_itself": batches.EACH_BY_ITSELF,
     "all_or_nothing": batches.ALL_OR_NOTHING,
     "all_taken": batches.ALL_TAKEN,

@@ -22,6 +22,7 @@ MOST: dict[str, Any] = {
     "input": [{"role": "user", "content": "What is a job queue?"}],
     "priority": "high",
     "session_id": "customer-17",
+    "on_conflict": "enqueue",
     "budget": {"max_turns": 5, "max_cost_usd": "0.50", "max_seconds": 600},
     "metadata": {"order": "17"},
     "ttl_seconds": 3600,

@@ -19,6 +19,8 @@ _DETAILS = {
     Code.METHOD_NOT_ALLOWED: "This address does not take this method; see Allow, or the endpoints at /docs.",
     Code.BODY_TIMEOUT: "The body was not complete after 30 seconds; send it again, all at once.",
     Code.NOT_FINISHED: "The job has not finished: cancel it first, or wait until it has ended.",
+    Code.SESSION_BUSY: f"{_JOB} of the session chat-17 has not finished. Wait for its end or cancel it, or leave out "
+    "on_conflict: then the job waits for its turn.",
     Code.GONE: f"This Idempotency-Key has made {_JOB}, which was deleted, or removed after its retention. Use a new "
     "key if the work is to be done again.",
     Code.BODY_TOO_LARGE: "The body may have 1048576 bytes at most; send less.",

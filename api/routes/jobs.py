@@ -187,8 +187,8 @@ async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
 )
 async def delete(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     """Erases a finished job at once: input, output, turns, events and notes, in place of when its retention ends. Its
-    Idempotency-Key makes no other job: a repeat is answered 410. What its agent has written down for the session
-    belongs to the session and stays."""
+    Idempotency-Key makes no other job: a repeat is answered 410. Its session does not remember it any more; what its
+    agent has written down for the session belongs to the session and stays."""
     if not ids.may_name_a_job(job_id):
         raise no_such_job()
     match await parts.queue.delete(job_id, tenant=tenant):

@@ -3,7 +3,7 @@
 -- A killed process is silent, and the system has closed its connections: nobody listens to its channel. Both together
 -- are a death, noticed sooner than by its lease. One that is stopped, or cut off without its connections being closed,
 -- keeps its jobs for the lease.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending job_leases
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases
 -- KEYS
 -- ARGV owner lease_ms silent_ms judge_by_ms watch_ms retention_ms
 --   silent_ms   silence after which a worker that nobody listens for is dead

@@ -1,5 +1,5 @@
 -- job_cancel: asks a job to end. One that waits ends at once; one that runs is ended by its worker, which is told.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending
 -- KEYS
 -- ARGV id retention_ms
 -- RETURNS the status it has now, or 'unknown'

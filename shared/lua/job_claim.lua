@@ -1,6 +1,6 @@
 -- job_claim: takes up to `wanted` due jobs, from the tenant whose turn it is, again and again. Safe to repeat with the
 -- same ticket after a lost answer.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending job_leases
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases
 -- KEYS
 -- ARGV owner ticket wanted suspects
 --   ticket     a number of this claim; the one before it has been answered
@@ -72,6 +72,9 @@ local function look_at(id, queue)
     local holder = redis.call('HGET', LEASES, id)
     if holder then redis.call('SADD', WORKERS, holder) end
     redis.call('ZADD', queue, 'XX', now + 1000, id)
+  elseif not goes_ahead(job) then         -- arq's Job.abort(), again
+    hold_back(job)
+    announce(job)
   elseif tonumber(job.crashes or 0) < SUSPECT_CRASHES then
     take(job)
   elseif leftover > 0 then

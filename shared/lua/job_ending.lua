@@ -19,6 +19,48 @@ local function unlease(job)
   end
 end
 
+-- What a session remembers of a job that has ended just now: see shared/history.py. Nothing of one that got no answer, or
+-- was refused one, and will be for as long as it is repeated; of one that is longer than all of the history may be,
+-- only what it was asked and what it said last.
+local function remember(job, history, most_bytes)
+  local records = redis.call('LRANGE', job.key .. TURNS, 0, -1)
+  local spec, output, incomplete = unpack(redis.call('HMGET', job.key, 'spec', 'output', 'incomplete'))
+  if not records[1] or incomplete == 'refusal' then return end
+  local about = string.format('{"job_id":%s,"status":"%s","finished_ms":%.0f,"spec":', cjson.encode(job.id), job.status, now)
+      .. spec
+  local entry = about .. ',"records":[' .. table.concat(records, ',') .. ']}'
+  if #entry > most_bytes then
+    entry = about .. ',"records":[],"output":' .. cjson.encode(output or '') .. '}'
+    if #entry > most_bytes then return end
+  end
+  redis.call('RPUSH', history, entry)
+  local kept, bytes = redis.call('LRANGE', history, 0, -1), 0
+  for i = #kept, 1, -1 do
+    bytes = bytes + #kept[i]
+    if bytes > most_bytes then return redis.call('LTRIM', history, i - #kept, -1) end
+  end
+end
+
+-- A job leaves the line of its session. The live one is remembered and lets in the next, or leaves the session idle.
+local function leave_session(job)
+  local session, idle_ms, most_bytes = session_of(job)
+  local line, live = session .. LINE, live_job(job)
+  redis.call('ZREM', line, job.id)
+  if live ~= job.id then return end
+  remember(job, session .. HISTORY, most_bytes)
+  local next = redis.call('ZRANGE', line, 0, 0)[1]
+  if not next then
+    redis.call('PEXPIRE', session .. HISTORY, idle_ms)
+    redis.call('PEXPIRE', session .. NOTES, idle_ms)
+    return
+  end
+  next = read(next)
+  redis.call('ZADD', next.queue, next.place, next.id)
+  redis.call('HDEL', next.key, 'wait_reason')
+  count_wait(next.tenant, 'session_busy', -1)
+  announce(next)
+end
+
 -- A job has ended: takes it out of the queue, leaves arq's result, gives everything of it a lifetime.
 local function retire(job, retention_ms)
   unlease(job)
@@ -30,6 +72,8 @@ local function retire(job, retention_ms)
   if job.wait_reason then count_wait(job.tenant, job.wait_reason, -1) end
   if job.said and job.status == 'cancelled' then redis.call('HSETNX', job.key, 'output', job.said) end
   if job.started_ms then learn_pace(tonumber(job.busy_ms or 0)) end
+
+  if job.session then leave_session(job) end
 
   redis.call('DEL', ARQ_JOB .. job.id, ARQ_RETRY .. job.id)
   redis.call('SET', ARQ_RESULT .. job.id, cjson.encode({

@@ -1,6 +1,6 @@
 -- job_finish: ends a job, if it is still this worker's. A job that is being cancelled ends cancelled, whatever
 -- the event. Safe to repeat after a lost answer.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending
 -- KEYS
 -- ARGV id owner event output error incomplete message agent retention_ms
 --   event                                succeed, stop_short, fail or confirm_cancel

@@ -15,9 +15,14 @@ local function lease(id, queue, owner)
   redis.call('SET', ARQ_IN_PROGRESS .. id, owner, 'PX', BACKSTOP_MS)
 end
 
--- A job that waits goes to its place in its queue.
+-- A job that waits goes to its place in its queue, or waits for its session.
 local function put_back(job)
-  redis.call('ZADD', job.queue, 'XX', job.place, job.id)
+  if goes_ahead(job) then
+    redis.call('ZADD', job.queue, 'XX', job.place, job.id)
+  else
+    hold_back(job)
+    announce(job)
+  end
   rank(job.tenant)
 end
 

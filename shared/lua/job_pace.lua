@@ -3,7 +3,7 @@
 -- exponentially weighted one. So it is known from the first end on and does not sink when there is nothing to do.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines learn_pace, pace, ahead_of
+-- RETURNS nothing: it defines learn_pace, pace, in_nobodys_way
 
 local MEMORY = 10
 local STALE_MS = 60000
@@ -25,15 +25,7 @@ local function pace()
   return {all.queued, all.running, tonumber(slots or 0), math.ceil(tonumber(busy_ms or -1)), now}
 end
 
--- How many jobs start before this one, which waits. Its own tenant's are counted; of every other tenant that is ready
--- as many are expected to slip in between as the fair turn lets, taken together and with equal weights.
-local function ahead_of(id, tenant)
-  local own = redis.call('ZRANK', queue_of(tenant), id)
-  if not own then return -1 end
-  local others = tally('').queued - tally(tenant).queued
-  if others > 0 then others = others - redis.call('ZCARD', RETURNING) end  -- parked ones are in nobody's way
-  if others <= 0 then return own end
-  local rivals = redis.call('ZCARD', READY)
-  if redis.call('ZSCORE', READY, tenant) then rivals = rivals - 1 end
-  return own + math.min(others, (own + 1) * rivals)
+-- How many jobs wait that keep nobody back: those parked for a time or a provider, and those whose session is busy.
+local function in_nobodys_way()
+  return redis.call('ZCARD', RETURNING) + (redis.call('HGET', WAITS, ':session_busy') or 0)
 end

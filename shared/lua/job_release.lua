@@ -1,6 +1,6 @@
 -- job_release: gives an unfinished job back to the queue, with its journal, if it is still this worker's.
 -- A job that is being cancelled ends cancelled instead. Repeated after a lost answer it says 'lost', which it is.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending
 -- KEYS
 -- ARGV id owner claim delay_ms wait_reason tally_of pool behind_ms retention_ms
 --   claim      the number of the claim that it is given back from, so that a repeat cannot hit the next one; 0 for any

@@ -1,5 +1,5 @@
 -- job_renew: what a worker believes it holds, against what it does.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending job_leases
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases
 -- KEYS
 -- ARGV owner ids thorough
 --   ids        JSON list

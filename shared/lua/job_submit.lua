@@ -1,9 +1,9 @@
 -- job_submit: accepts jobs of a tenant, each all of it or nothing: idempotency key, caps, record, queue entry, wake-up.
 -- Safe to repeat with the same ids after a lost answer.
--- USES job_common job_waking job_fairness job_pace job_allowance
+-- USES job_common job_waking job_fairness job_pace job_allowance job_sessions job_place
 -- KEYS
 -- ARGV tenant limits together
--- EACH id spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms idempotency fingerprint webhook
+-- EACH id spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms idempotency fingerprint webhook session alone
 --   limits                 {max depth, max wait in seconds or 0, the tenant's max waiting or 0, its max running or 0,
 --                          its weight, its submits a minute or 0, nano-dollars a day or 0}, with spaces between
 --   together               1: all of them or, when one is refused, none
@@ -11,11 +11,14 @@
 --   ttl_ms, deadline_ms    how long from now, or until when, it may wait for its first start; 0 for ever
 --   idempotency            the key's Redis key, or '' for none; a refusal does not use it up
 --   webhook                JSON of what job_outbox needs to know, or '' for none
+--   session                see job_sessions, or '' for none
+--   alone                  1: not taken while its session has another job
 -- RETURNS {answers, pace…}   pace: see job_pace; for each job in turn:
---         {'accepted', id, status, ahead, the tenant's running, next attempt (ms) or 0, expires (ms) or 0,
---          submits left or -1}
+--         {'accepted', id, status, reason to wait or '', ahead, behind, the tenant's running, next attempt (ms) or 0,
+--          expires (ms) or 0, submits left or -1}       ahead and behind: see job_place
 --      or {'replayed', id}                           this key has made this job already, with the same body
 --      or {'conflict', id}                           this key has made another job
+--      or {'busy', id}                               not taken: this job of its session is live
 --      or {'full', reason, the tenant's waiting, ms until it may try again or 0}   not taken; reason is 'depth', 'wait',
 --                                                    'tenant', 'rate' or 'budget'
 --      or {'withheld'}                               not taken, since another was not and they belong together
@@ -34,7 +37,7 @@ local function crowded(more, ready_more)
   if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant') end
   if tonumber(max_wait) > 0 then
     local _, running, slots, busy_ms = unpack(pace())
-    local ready = tally('').queued + ready_more - redis.call('ZCARD', RETURNING)
+    local ready = tally('').queued + ready_more - in_nobodys_way()
     if slots > 0 and busy_ms > 0 and (ready + running - slots) * busy_ms / slots > max_wait * 1000 then
       return full('wait')
     end
@@ -58,8 +61,12 @@ local function due_of(job) return math.max(now, tonumber(job.run_at_ms), now + j
 
 local function accepted(job, status, next_ms, expires_ms)
   local left = submits_left(tenant, per_minute)
-  return {'accepted', job.id, status, ahead_of(job.id, tenant), tally(tenant).running, next_ms, expires_ms, left}
+  local ahead, behind = place_of(job)
+  return {'accepted', job.id, status, job.wait_reason or '', ahead, behind, tally(tenant).running, next_ms, expires_ms, left}
 end
+
+-- That another job of its session is live, which it does not want to wait for, as an answer.
+local function taken_by(live) return live and {'busy', live} or nil end
 
 local function agree_on_terms()
   local given = terms_of(tenant)
@@ -84,6 +91,7 @@ local function enter(job)
     redis.call('HSET', job.idempotency, 'job_id', id, 'fingerprint', job.fingerprint)
     redis.call('HSET', key, 'idempotency', job.idempotency)
   end
+  if job.session then redis.call('HSET', key, 'session', job.session) end
   if job.webhook ~= '' then redis.call('HSET', key, 'webhook', job.webhook) end
   if expires > 0 then
     call_the_watch(expires)
@@ -99,41 +107,51 @@ local function enter(job)
   local agreed = agree_on_terms()
 
   count(tenant, 'queued', 1)
+  local ready = false
   if due > now then
+    job.wait_reason = 'scheduled'
     redis.call('ZADD', queue, due, id)
     redis.call('ZADD', RETURNING, due, id)
     redis.call('HSET', key, 'wait_reason', 'scheduled', 'next_attempt_ms', due)
     count_wait(tenant, 'scheduled', 1)
     call_the_watch(due)
-  else
+  elseif goes_ahead(job) then
+    ready = true
     redis.call('ZADD', queue, place, id)
+  else
+    hold_back(job)
   end
   -- One more job of a tenant that was ready before changes nothing for it.
-  if not agreed or (due <= now and not redis.call('ZSCORE', READY, tenant)) then rank(tenant, due <= now) end
+  if not agreed or (ready and not redis.call('ZSCORE', READY, tenant)) then rank(tenant, ready) end
   return accepted(job, 'queued', due > now and due or 0, expires)
 end
 
 local function submit(job)
   local key = JOB .. job.id
   if redis.call('EXISTS', key) == 1 then
-    local status, next_ms, expires_ms = unpack(redis.call('HMGET', key, 'status', 'next_attempt_ms', 'expires_ms'))
+    local status, next_ms, expires_ms, reason =
+      unpack(redis.call('HMGET', key, 'status', 'next_attempt_ms', 'expires_ms', 'wait_reason'))
+    job.wait_reason = reason
     return accepted(job, status, tonumber(next_ms or 0), tonumber(expires_ms or 0))
   end
-  return repeated(job) or crowded(0, 0) or enter(job)
+  return repeated(job) or taken_by(job.alone == '1' and live_job(job)) or crowded(0, 0) or enter(job)
 end
 
 -- What would refuse one of them if all came in: an answer for each, or nil when all may.
 local function refusals()
-  local answers, made, more, ready_more, refused = {}, {}, 0, 0, false
+  local answers, made, lines, more, ready_more, refused = {}, {}, {}, 0, 0, false
   for i, job in ipairs(each) do
     local said
     if redis.call('EXISTS', JOB .. job.id) == 0 then
       local twin = made[job.idempotency]
+      local live = lines[job.session] or live_job(job)
       said = repeated(job) or twin and {twin.fingerprint == job.fingerprint and 'replayed' or 'conflict', twin.id}
-          or crowded(more, ready_more)
+          or taken_by(job.alone == '1' and live) or crowded(more, ready_more)
       if not said then
         if job.idempotency ~= '' then made[job.idempotency] = job end
-        more, ready_more = more + 1, ready_more + (due_of(job) <= now and 1 or 0)
+        local due = due_of(job) <= now
+        if due and job.session then lines[job.session] = live or job.id end
+        more, ready_more = more + 1, ready_more + (due and not live and 1 or 0)
       end
     end
     local bad = said and said[1] ~= 'replayed'
@@ -142,6 +160,9 @@ local function refusals()
   return refused and answers or nil
 end
 
+for _, job in ipairs(each) do
+  job.key, job.tenant, job.queue, job.session = JOB .. job.id, tenant, queue, job.session ~= '' and job.session
+end
 local answers = together == '1' and refusals()
 if not answers then
   answers = {}

@@ -1,6 +1,6 @@
 -- jobs_wake: some of the jobs that are parked because a pool's provider failed are due now, those first that stand
 -- first in their queues. A message that gets lost costs nothing but time: each job is due by itself, too.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending job_leases
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases
 -- KEYS
 -- ARGV pool most
 -- RETURNS how many may be left

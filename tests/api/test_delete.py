@@ -40,7 +40,7 @@ async def values(redis: Any) -> list[str]:
 async def write_down(redis: Redis, job_id: str) -> None:
     for index, record in enumerate((asks("a"), result("a", SECRET))):
         await Checkpoints(redis).append("stand-in", job_id, index, record)
-    notes = Scratchpad(redis, tenant="default", session_id=None, job_id=job_id, idle_seconds=60)
+    notes = Scratchpad(redis, tenant="default", session_id=None, job_id=job_id)
     await notes.write("note", SECRET)
 
 

@@ -27,6 +27,11 @@ async def a_job(http: httpx2.AsyncClient) -> str:
     return str(job_of(await http.post("/v1/jobs", json=body, headers=bearer(ACME)), 202)["id"])
 
 
+async def a_session(http: httpx2.AsyncClient) -> str:
+    await a_job(http)
+    return "acme-session"
+
+
 async def an_endpoint(http: httpx2.AsyncClient) -> str:
     body = {"url": "https://hooks.acme.example/", "description": SECRET}
     answer = await http.post("/v1/webhook_endpoints", json=body, headers=bearer(ACME))
@@ -43,12 +48,14 @@ async def a_delivery(http: httpx2.AsyncClient) -> str:
 
 MADE: dict[str, Callable[[httpx2.AsyncClient], Awaitable[str]]] = {
     "job_id": a_job,
+    "session_id": a_session,
     "endpoint_id": an_endpoint,
     "delivery_id": a_delivery,
 }
 """How acme gets a thing whose id is a parameter of that name; a new kind of thing needs its line here."""
 NEVER_MADE = {
     "job_id": ids.new_job_id(),
+    "session_id": "nobodys-session",
     "endpoint_id": ids.new_endpoint_id(),
     "delivery_id": ids.new_test_delivery_id(),
 }

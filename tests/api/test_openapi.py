@@ -13,7 +13,7 @@ from api.webhook_schemas import EventName
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 CONTRACT = {
-    "post /v1/jobs": {"200", "202", "400", "401", "403", "408", "410", "413", "415", "422", "429", "503"},
+    "post /v1/jobs": {"200", "202", "400", "401", "403", "408", "409", "410", "413", "415", "422", "429", "503"},
     "get /v1/jobs": {"200", "400", "401", "403", "422", "503"},
     "get /v1/jobs/{job_id}": {"200", "304", "401", "403", "404", "422", "503"},
     "get /v1/jobs/{job_id}/events": {"200", "204", "400", "401", "403", "404", "422", "503"},
@@ -33,6 +33,8 @@ CONTRACT = {
     "post /v1/webhook_deliveries/{delivery_id}/replay": {"202", "401", "403", "404", "422", "503"},
     "delete /v1/jobs/{job_id}": {"204", "401", "403", "404", "409", "422", "503"},
     "get /v1/jobs/{job_id}/turns": {"200", "304", "401", "403", "404", "422", "503"},
+    "get /v1/sessions/{session_id}": {"200", "401", "403", "404", "422", "503"},
+    "delete /v1/sessions/{session_id}": {"204", "401", "403", "404", "409", "422", "503"},
     "post /v1/jobs:batch": {"200", "400", "401", "403", "408", "413", "415", "422", "429", "503"},
     "get /healthz": {"200"},
     "get /readyz": {"200", "503"},
@@ -98,7 +100,7 @@ async def test_the_body_of_a_submit_is_told_field_by_field(document: dict[str, A
     body = document["paths"]["/v1/jobs"]["post"]["requestBody"]
     assert body["required"]
     schema = resolve(document, body["content"]["application/json"]["schema"])
-    what = {"agent", "input", "priority", "session_id", "budget", "metadata", "webhook"}
+    what = {"agent", "input", "priority", "session_id", "on_conflict", "budget", "metadata", "webhook"}
     when = {"run_at", "delay_seconds", "ttl_seconds", "deadline_at"}
     assert set(schema["properties"]) == what | when
     assert schema["required"] == ["agent", "input"]

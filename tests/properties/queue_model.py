@@ -14,7 +14,8 @@ from shared.states import FINISHED, TRANSITIONS, Event, Status
 @dataclass
 class Entry:
     """One job. `order` is when it came in; `parked` that it must not be taken yet, `ripe` that its pause is over,
-    `scheduled` that it has not been due yet since its submit, `outage` that it waits for its provider."""
+    `scheduled` that it has not been due yet since its submit, `outage` that it waits for its provider. A job of a
+    `session` that has come due once stands in the line of that."""
 
     id: str
     tenant: str
@@ -26,15 +27,12 @@ class Entry:
     ripe: bool = False
     scheduled: bool = False
     outage: bool = False
+    session: str | None = None
     stale: bool = False
     """Its time to live has passed."""
     started: bool = False
     crashes: int = 0
     records: int = 0
-
-    @property
-    def due(self) -> bool:
-        return self.status == Status.QUEUED and not self.parked
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -53,6 +51,29 @@ class Model:
     jobs: dict[str, Entry] = field(default_factory=dict)
     silent: dict[str, bool] = field(default_factory=dict)
     """The workers of the fleet, and whether nothing has been heard of them for long."""
+    lines: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    """The ids of the jobs of each session, by tenant and session, the live one first."""
+
+    def line_of(self, job: Entry) -> list[str]:
+        return self.lines.setdefault((job.tenant, job.session), []) if job.session else []
+
+    def held_back(self, job: Entry) -> bool:
+        """It waits for the live job of its session."""
+        return job.id in self.line_of(job)[1:]
+
+    def is_due(self, job: Entry) -> bool:
+        return job.status == Status.QUEUED and not job.parked and not self.held_back(job)
+
+    def comes_in(self, job: Entry) -> None:
+        """A job that may start now; one of a session stands in line from then on."""
+        job.parked = job.ripe = False
+        if job.session and job.id not in self.line_of(job):
+            self.line_of(job).append(job.id)
+
+    def moves(self, job: Entry, event: Event) -> None:
+        job.happens(event)
+        if job.status in FINISHED and job.id in self.line_of(job):
+            self.line_of(job).remove(job.id)
 
     def unfinished(self, tenant: str | None = None) -> list[Entry]:
         return [job for job in self.jobs.values() if job.status not in FINISHED and tenant in (None, job.tenant)]
@@ -71,10 +92,10 @@ class Model:
 
     def ready(self) -> set[str]:
         """Tenants that have a job due and may run one more."""
-        return {job.tenant for job in self.unfinished() if job.due and self.may_run(job.tenant)}
+        return {job.tenant for job in self.unfinished() if self.is_due(job) and self.may_run(job.tenant)}
 
     def next_of(self, tenant: str) -> Entry:
-        return min((job for job in self.unfinished(tenant) if job.due), key=lambda job: job.rank)
+        return min((job for job in self.unfinished(tenant) if self.is_due(job)), key=lambda job: job.rank)
 
     def sweeps(self, judge: bool) -> None:
         """What whoever has the watch brings about."""
@@ -84,19 +105,19 @@ class Model:
                 if job.holder == dead:
                     job.crashes += 1
                     job.holder = None
-                    job.happens(Event.LAPSE)
+                    self.moves(job, Event.LAPSE)
         for job in self.unfinished():
             if job.parked and job.ripe:
-                job.parked = job.ripe = False
+                self.comes_in(job)
         for job in self.unfinished():
             if job.stale and not job.started and job.status == Status.QUEUED:
-                job.happens(Event.EXPIRE)
+                self.moves(job, Event.EXPIRE)
 
     def wakes(self, most: int) -> None:
         """Up to so many of those that wait for their provider are due."""
         parked = [job for job in self.unfinished() if job.parked and job.outage]
         for job in sorted(parked, key=lambda job: job.rank)[:most]:
-            job.parked = job.ripe = False
+            self.comes_in(job)
 
     def takes(self, worker: str, taken: Iterable[str], wanted: int) -> Iterator[str]:
         """Moves the jobs that a claim took, and yields what was wrong with that."""

@@ -20,7 +20,7 @@ from shared.job import JobSpec, Priority, Schedule, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import connect
 from shared.states import FINISHED, TRANSITIONS, Event, Status
-from shared.submission import Accepted, Caps, FullBecause, QueueFull
+from shared.submission import Accepted, Caps, FullBecause, QueueFull, SessionBusy, Submission
 from shared.turn import ResultRecord
 from shared.webhook import JOB_URLS, EventType, Webhook
 from tests.key_leaks import leaked_keys
@@ -30,6 +30,9 @@ from tests.shared.queueing import fall_silent, fleet, sweep
 OWNERS = ("worker-a", "worker-b", "worker-c")
 WEIGHTS = {"default": 1.0, "acme": 2.0, "globex": 0.5}
 MAX_RUNNING = {"acme": 3, "globex": 1}
+SESSIONS = ("chat", "chat:line")
+REASONS = sorted(set(WaitReason) - {WaitReason.SESSION_BUSY})
+"""Why a worker may give a job back."""
 MAX_DEPTH, MAX_WAITING = 12, 7
 DELAY_MS = 500_000
 RECEIVER = Webhook(JOB_URLS, "a.example", "https://a.example/", tuple(str(one) for one in EventType))
@@ -66,14 +69,30 @@ class JobStates(RuleBasedStateMachine):
         priority=st.sampled_from(Priority),
         ttl=st.booleans(),
         delayed=st.sampled_from([True, False, False]),
+        session=st.sampled_from([None, None, *SESSIONS]),
+        alone=st.booleans(),
     )
-    def submit(self, tenant: str, priority: Priority, ttl: bool, delayed: bool) -> None:
-        job_id = ids.new_job_id()
+    def submit(
+        self, tenant: str, priority: Priority, ttl: bool, delayed: bool, session: str | None, alone: bool
+    ) -> None:
+        new = Entry(ids.new_job_id(), tenant, priority, len(self.model.jobs), session=session)
         schedule = Schedule(ttl_ms=600_000 if ttl else None, delay_ms=DELAY_MS if delayed else None)
-        spec = JobSpec(tenant, "assistant", "hello", "default", priority=priority, schedule=schedule, webhook=RECEIVER)
+        spec = JobSpec(
+            tenant,
+            "assistant",
+            "hello",
+            "default",
+            priority=priority,
+            session_id=session,
+            schedule=schedule,
+            webhook=RECEIVER,
+        )
         caps = Caps(MAX_DEPTH, 0, MAX_WAITING, MAX_RUNNING.get(tenant, 0), WEIGHTS[tenant])
-        answer = self.run(self.queue.submit(job_id, spec, caps=caps))
-        if self.model.waiting() >= MAX_DEPTH:
+        (answer,) = self.run(self.queue.submit_many([Submission(new.id, spec, alone=alone)], caps=caps))
+        line = self.model.line_of(new)
+        if alone and line:
+            assert answer == SessionBusy(line[0])
+        elif self.model.waiting() >= MAX_DEPTH:
             assert isinstance(answer, QueueFull)
             assert answer.because == FullBecause.DEPTH
         elif self.model.waiting(tenant) >= MAX_WAITING:
@@ -82,9 +101,11 @@ class JobStates(RuleBasedStateMachine):
         else:
             assert isinstance(answer, Accepted)
             assert (answer.next_attempt_ms is not None, answer.expires_ms is not None) == (delayed, ttl)
-            self.model.jobs[job_id] = Entry(
-                job_id, tenant, priority, len(self.model.jobs), parked=delayed, scheduled=delayed
-            )
+            self.model.jobs[new.id] = new
+            new.parked = new.scheduled = delayed
+            if not delayed:
+                self.model.comes_in(new)
+            assert (answer.wait_reason == WaitReason.SESSION_BUSY) == self.model.held_back(new)
 
     @rule(owner=owners, wanted=st.integers(1, 4), repeated=st.booleans())
     def claim(self, owner: str, wanted: int, repeated: bool) -> None:
@@ -161,12 +182,12 @@ class JobStates(RuleBasedStateMachine):
             return
         assert holds or before in FINISHED, "only the holder can finish, or repeat that it did"
         if holds:
-            job.happens(event)
+            self.model.moves(job, event)
             job.holder = None
         assert status == job.status
 
     @precondition(lambda self: self.model.jobs)
-    @rule(owner=owners, number=picks, delay=st.sampled_from([0, DELAY_MS]), reason=st.sampled_from(WaitReason))
+    @rule(owner=owners, number=picks, delay=st.sampled_from([0, DELAY_MS]), reason=st.sampled_from(REASONS))
     def release(self, owner: str, number: int, delay: int, reason: WaitReason) -> None:
         job = self.pick(number)
         holds = job.holder == owner and job.status not in FINISHED
@@ -179,7 +200,7 @@ class JobStates(RuleBasedStateMachine):
             assert not holds
             return
         assert holds
-        job.happens(Event.RELEASE)
+        self.model.moves(job, Event.RELEASE)
         job.holder, job.parked = None, delay > 0 and job.status == Status.QUEUED
         job.outage = reason == WaitReason.PROVIDER_OUTAGE
         assert status == job.status
@@ -212,7 +233,7 @@ class JobStates(RuleBasedStateMachine):
         job = self.pick(number)
         status = self.run(self.queue.cancel(job.id))
         if job.status not in FINISHED:
-            job.happens(Event.CANCEL)
+            self.model.moves(job, Event.CANCEL)
             job.parked = False
         assert status == job.status
 
@@ -249,6 +270,19 @@ class JobStates(RuleBasedStateMachine):
             assert self.run(self.redis.llen(keys.turns(job.id))) == job.records, "nothing is written twice"
             crashes = self.run(self.redis.hget(keys.job(job.id), "crashes"))
             assert int(crashes or 0) == job.crashes, "a death is counted once"
+
+    @invariant()
+    def a_session_has_one_live_job_and_nobody_waits_without_one(self) -> None:
+        for tenant in WEIGHTS:
+            unfinished = self.model.unfinished(tenant)
+            for session in SESSIONS:
+                line = self.run(self.redis.zrange(keys.session_line(tenant, session), 0, -1))
+                assert line == self.model.lines.get((tenant, session), [])
+                held = [job.id for job in unfinished if job.session == session and job.holder]
+                assert held in ([], line[:1]), "only the live one runs"
+            reasons = {job.id: self.run(self.redis.hget(keys.job(job.id), "wait_reason")) for job in unfinished}
+            waits = {job_id for job_id, reason in reasons.items() if reason == WaitReason.SESSION_BUSY}
+            assert waits == {job.id for job in unfinished if self.model.held_back(job)}
 
     @invariant()
     def whose_turn_it_is_is_known(self) -> None:

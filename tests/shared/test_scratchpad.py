@@ -11,11 +11,9 @@ from shared.states import Event
 from shared.submission import Caps
 from tests.shared.queueing import claim
 
-IDLE_SECONDS = 100
-
 
 def pad(redis: Redis, tenant: str = "default", session: str | None = "s", job_id: str = "job_1") -> Scratchpad:
-    return Scratchpad(redis, tenant=tenant, session_id=session, job_id=job_id, idle_seconds=IDLE_SECONDS)
+    return Scratchpad(redis, tenant=tenant, session_id=session, job_id=job_id)
 
 
 async def test_notes_are_read_by_title_in_order(redis: Redis) -> None:
@@ -53,16 +51,6 @@ async def test_a_session_is_seen_by_its_own_jobs_only(redis: Redis) -> None:
     assert await pad(redis, session="other").read() == {}
     assert await pad(redis, tenant="other").read() == {}
     assert await pad(redis, session=None).read() == {}
-
-
-async def test_a_sessions_notes_live_until_it_is_idle(redis: Redis) -> None:
-    notes, key = pad(redis), keys.session_notes("default", "s")
-    await notes.write("a", "one")
-    await redis.expire(key, 5)  # type: ignore[attr-defined]
-
-    await notes.write("b", "two")
-
-    assert 5 < await redis.ttl(key) <= IDLE_SECONDS  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("event", [Event.SUCCEED, Event.FAIL])

@@ -45,7 +45,7 @@ DEFAULTS = {
     "chains": {"default": {"targets": ["default"], "fallback_after_seconds": 5, "drill_percent": 0}},
     "tenants": {},
     "webhooks": {"allow_http": False, "allow_private_networks": False, "keep_answers": False},
-    "sessions": {"idle_seconds": 3600},
+    "sessions": {"idle_seconds": 3600, "max_history_bytes": 200_000},
 }
 DEFAULT_TARGET = {
     "provider": "anthropic",
@@ -326,6 +326,7 @@ WRONG = {
     "webhooks.allow_private_networks": ["perhaps"],
     "webhooks.keep_answers": ["4096"],
     "sessions.idle_seconds": ["0"],
+    "sessions.max_history_bytes": ["0", "1023"],
     "redis.url": ["", "localhost:6379", "http://h", "redis://h:port", "redis://h:0", "redis://h:99999", "redis://h/x"],
 }
 

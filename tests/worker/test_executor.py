@@ -38,7 +38,6 @@ def executor(redis: Redis, queue: Queue) -> Executor:
         chains={},
         catalogue=Catalogue(redis),
         max_crashes=5,
-        session_idle_seconds=60,
     )
 
 

@@ -63,7 +63,6 @@ def executor(redis: Any, queue: Queue, gate: Gate, *steps: Step) -> Executor:
         chains={"default": Chain("default", (target(Scripted(*steps)),))},
         catalogue=Catalogue(redis),
         max_crashes=5,
-        session_idle_seconds=60,
     )
 
 

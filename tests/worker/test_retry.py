@@ -56,7 +56,6 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry = Retry())
         chains={"default": Chain("default", (TargetClient("default", "anthropic", "m", POOL, cast(Any, None)),))},
         catalogue=Catalogue(redis),
         max_crashes=5,
-        session_idle_seconds=60,
     )
 
 

@@ -39,7 +39,7 @@ def properties(made: Tool) -> dict[str, Any]:
 
 
 async def outcome(made: Tool, **given: Any) -> ToolOutcome:
-    notes = Scratchpad(None, tenant="t", session_id=None, job_id="j", idle_seconds=1)  # type: ignore[arg-type]
+    notes = Scratchpad(None, tenant="t", session_id=None, job_id="j")  # type: ignore[arg-type]
     context = ToolContext("j/1/x", "t", "j", None, notes, log.get("test"))
     return await run_tool(made, ToolCall(1, "x", made.name, given, started=False), context)
 
