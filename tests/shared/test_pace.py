@@ -40,6 +40,23 @@ def test_a_tenants_own_cap_may_make_it_longer() -> None:
     assert Place(ahead=5, running=0, cap=50).wait_seconds(now) == 0
 
 
+@pytest.mark.parametrize(
+    ("place", "seconds"),
+    [
+        (Place(ahead=0, behind=1), 1),  # the live one runs
+        (Place(ahead=2, behind=3), 3),
+        (Place(ahead=5, behind=2), 2),  # the live one starts at once
+        (Place(ahead=102, behind=2), 2.1),  # it waits for a slot
+        (Place(ahead=5, behind=-1), None),  # it waits for something else
+    ],
+)
+def test_the_jobs_of_a_session_wait_for_each_other(place: Place, seconds: float | None) -> None:
+    now = pace(running=90, slots=100, busy_ms=1000)
+
+    assert place.wait_seconds(now) == (None if seconds is None else pytest.approx(seconds, abs=1))
+    assert Place(ahead=0, behind=1).wait_seconds(pace(slots=100)) is None
+
+
 async def test_the_time_in_slots_is_learned_from_jobs_that_end(redis: Redis) -> None:
     queue = Queue(redis, retention_ms=60_000)
     job_id = await submitted(queue)

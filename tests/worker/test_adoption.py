@@ -12,9 +12,9 @@ from local.redis_server import RedisServer
 from shared import keys
 from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Job, Priority
-from shared.queue import Queue
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
-from shared.states import Status
+from shared.states import Event, Status
 from tests.shared.queueing import claim, submitted, sweep
 from worker.adoption import Adoption, NotForUs, _spec
 
@@ -57,6 +57,15 @@ async def test_a_stock_enqueue_becomes_a_job_like_any_other(redis: Redis, queue:
     assert (job.spec.priority, job.spec.metadata, job.spec.chain) == (Priority.HIGH, {"k": "v"}, "second")
     assert (job.spec.budget.max_turns, job.spec.budget.max_cost_nano) == (7, 250_000_000)
     assert await redis.ttl(keys.ARQ_JOB + job.id) == -1, "an accepted job does not vanish after a day"  # type: ignore[attr-defined]
+
+
+async def test_it_may_belong_to_a_session(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
+    for job_id in ("first", "second"):
+        await arq.enqueue_job(keys.JOB_FUNCTION, agent="assistant", input="hello", session_id="chat", _job_id=job_id)
+
+    assert [job.id for job in await taken_in(redis, queue)] == ["first"]
+    await queue.finish("a", "first", Conclusion(Event.SUCCEED, output="done"))
+    assert [job.id for job in (await claim(queue, "a", 10)).jobs] == ["second"]
 
 
 async def test_it_may_be_deferred(redis: Redis, queue: Queue, arq: ArqRedis) -> None:
@@ -135,6 +144,8 @@ async def test_a_deferred_entry_is_known_to_the_watch(redis: Redis, arq: ArqRedi
         ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": " "}}, "empty"),
         ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": 3}}, "empty"),
         ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "priority": "urgent"}}, "urgent"),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "session_id": "a b"}}, "session_id"),
+        ({"f": keys.JOB_FUNCTION, "a": [], "k": {"agent": "a", "input": "x", "session_id": 7}}, "session_id"),
         ({"f": keys.JOB_FUNCTION, "a": [], "k": ["agent", "input"]}, "agent="),
         ([1], "JSON"),
     ],
