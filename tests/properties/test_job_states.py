@@ -2,13 +2,21 @@
 small model of the queue."""
 
 import asyncio
+import random
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from local.redis_server import RedisServer
 from shared import ids, keys
@@ -20,7 +28,7 @@ from shared.job import JobSpec, Priority, Schedule, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import connect
 from shared.states import FINISHED, TRANSITIONS, Event, Status
-from shared.submission import Accepted, Caps, FullBecause, QueueFull, SessionBusy, Submission
+from shared.submission import Accepted, Caps, FullBecause, Outcome, QueueFull, SessionBusy, Submission
 from shared.turn import ResultRecord
 from shared.webhook import JOB_URLS, EventType, Webhook
 from tests.key_leaks import leaked_keys
@@ -64,18 +72,28 @@ class JobStates(RuleBasedStateMachine):
         jobs = list(self.model.jobs.values())
         return jobs[number % len(jobs)]
 
+    @initialize(
+        tenant=st.sampled_from(sorted(WEIGHTS)), count=st.sampled_from([3, 3, 0]), owner=owners, ttl=st.booleans()
+    )
+    def a_session_in_full_swing(self, tenant: str, count: int, owner: str, ttl: bool) -> None:
+        """Few walks come so far by themselves."""
+        if count:
+            self.submit(tenant, Priority.STANDARD, ttl, False, SESSIONS[0], False, count)
+            self.claim(owner, 1, False)
+
     @rule(
         tenant=st.sampled_from(sorted(WEIGHTS)),
         priority=st.sampled_from(Priority),
         ttl=st.booleans(),
         delayed=st.sampled_from([True, False, False]),
         session=st.sampled_from([None, None, *SESSIONS]),
-        alone=st.booleans(),
+        alone=st.sampled_from([True, False, False]),
+        count=st.integers(1, 3),
     )
     def submit(
-        self, tenant: str, priority: Priority, ttl: bool, delayed: bool, session: str | None, alone: bool
+        self, tenant: str, priority: Priority, ttl: bool, delayed: bool, session: str | None, alone: bool, count: int
     ) -> None:
-        new = Entry(ids.new_job_id(), tenant, priority, len(self.model.jobs), session=session)
+        """Some jobs alike, in one call."""
         schedule = Schedule(ttl_ms=600_000 if ttl else None, delay_ms=DELAY_MS if delayed else None)
         spec = JobSpec(
             tenant,
@@ -88,9 +106,15 @@ class JobStates(RuleBasedStateMachine):
             webhook=RECEIVER,
         )
         caps = Caps(MAX_DEPTH, 0, MAX_WAITING, MAX_RUNNING.get(tenant, 0), WEIGHTS[tenant])
-        (answer,) = self.run(self.queue.submit_many([Submission(new.id, spec, alone=alone)], caps=caps))
+        jobs = [Submission(ids.new_job_id(), spec, alone=alone) for _ in range(count)]
+        for job, answer in zip(jobs, self.run(self.queue.submit_many(jobs, caps=caps)), strict=True):
+            self.answered(job, answer)
+
+    def answered(self, asked: Submission, answer: Outcome) -> None:
+        tenant, schedule = asked.spec.tenant, asked.spec.schedule
+        new = Entry(asked.job_id, tenant, asked.spec.priority, len(self.model.jobs), session=asked.spec.session_id)
         line = self.model.line_of(new)
-        if alone and line:
+        if asked.alone and line:
             assert answer == SessionBusy(line[0])
         elif self.model.waiting() >= MAX_DEPTH:
             assert isinstance(answer, QueueFull)
@@ -100,10 +124,13 @@ class JobStates(RuleBasedStateMachine):
             assert answer.because == FullBecause.TENANT
         else:
             assert isinstance(answer, Accepted)
-            assert (answer.next_attempt_ms is not None, answer.expires_ms is not None) == (delayed, ttl)
+            assert (answer.next_attempt_ms is None, answer.expires_ms is None) == (
+                schedule.delay_ms is None,
+                schedule.ttl_ms is None,
+            )
             self.model.jobs[new.id] = new
-            new.parked = new.scheduled = delayed
-            if not delayed:
+            new.parked = new.scheduled = schedule.delay_ms is not None
+            if not new.parked:
                 self.model.comes_in(new)
             assert (answer.wait_reason == WaitReason.SESSION_BUSY) == self.model.held_back(new)
 
@@ -185,6 +212,13 @@ class JobStates(RuleBasedStateMachine):
             self.model.moves(job, event)
             job.holder = None
         assert status == job.status
+
+    @rule(owner=owners, event=st.sampled_from(ENDS))
+    def finish_all(self, owner: str, event: Event) -> None:
+        """A worker that gets done with what it holds."""
+        for number, job in enumerate(list(self.model.jobs.values())):
+            if job.holder == owner:
+                self.finish(owner, number, event)
 
     @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, delay=st.sampled_from([0, DELAY_MS]), reason=st.sampled_from(REASONS))
@@ -328,6 +362,59 @@ def test_the_scripts_keep_to_the_table(redis_server: RedisServer) -> None:
             max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),
     )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_lines_of_sessions_on_a_long_walk(redis_server: RedisServer, seed: int) -> None:
+    """Hypothesis walks far and wide, but no line grows long on its way. In the end all have had their turn."""
+    machine = type("JobStates", (JobStates,), {"url": redis_server.url})()
+    chance = random.Random(seed)
+    try:
+        for _ in range(200):
+            _step(machine, chance)
+            machine.a_session_has_one_live_job_and_nobody_waits_without_one()
+            machine.whose_turn_it_is_is_known()
+            machine.whoever_is_idle_is_woken()
+        for number in range(len(machine.model.jobs)):
+            machine.time_passes(number)
+        while unfinished := len(machine.model.unfinished()):
+            machine.sweep(judge=True)
+            machine.claim("worker-a", 4, repeated=False)
+            for owner in OWNERS:
+                machine.finish_all(owner, Event.SUCCEED)
+            assert len(machine.model.unfinished()) < unfinished, "somebody has a turn, until nobody is left"
+        machine.nothing_leaks()
+    finally:
+        machine.teardown()
+
+
+def _step(machine: JobStates, chance: random.Random) -> None:
+    owner, number = chance.choice(OWNERS), chance.randrange(1000)
+    match chance.choice(
+        ["submit"] * 3 + ["claim"] * 3 + ["finish"] * 2 + ["cancel", "release", "time", "sweep", "silence"]
+    ):
+        case "submit":
+            delayed, alone, session = chance.random() < 0.2, chance.random() < 0.2, chance.choice([*SESSIONS, None])
+            tenant, ttl = chance.choice(list(WEIGHTS)), chance.random() < 0.3
+            machine.submit(tenant, chance.choice(list(Priority)), ttl, delayed, session, alone, chance.randint(1, 3))
+        case "claim":
+            machine.claim(owner, chance.randint(1, 4), chance.random() < 0.3)
+        case "finish":
+            machine.finish_all(owner, chance.choice(ENDS))
+        case "silence":
+            machine.fall_silent(owner)
+        case "sweep":
+            machine.sweep(judge=chance.random() < 0.7)
+        case _ if not machine.model.jobs:
+            pass
+        case "cancel":
+            machine.cancel(number)
+        case "release":
+            for index, job in enumerate(list(machine.model.jobs.values())):
+                if job.holder == owner:
+                    machine.release(owner, index, chance.choice([0, DELAY_MS]), chance.choice(REASONS))
+        case "time":
+            machine.time_passes(number)
 
 
 @pytest.mark.parametrize("status", sorted(FINISHED))

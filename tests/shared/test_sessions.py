@@ -195,6 +195,7 @@ async def test_what_a_stock_client_does_to_an_entry_lets_nobody_past(redis: Any,
     assert await claimed(queue, "a", 10) == [live]
     assert await line(redis) == [live, waiting, later]
     assert (await record(redis, later)).wait_reason == WaitReason.SESSION_BUSY
+    assert await redis.zcard(keys.RETURNING) == 0, "its time does not matter any more"
 
 
 # Jobs for later
