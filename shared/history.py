@@ -21,14 +21,14 @@ _NOT_KEPT = "This tool ran, but then the job failed, and what it answered was no
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A job as its session remembers it. One without records was too long, and only its `output` is left."""
+    """A job as its session remembers it. One without records was too long for that: only its `output` is left."""
 
     job_id: str
     status: Status
     finished_ms: int
     input: str | list[Message]
-    records: list[Record]
     output: str
+    records: list[Record]
 
     @classmethod
     def from_json(cls, text: str) -> "Exchange":
@@ -39,8 +39,8 @@ class Exchange:
             status=Status(fields["status"]),
             finished_ms=fields["finished_ms"],
             input=fields["spec"]["input"],
+            output=fields["output"],
             records=[from_json(json.dumps(record)) for record in fields["records"]],
-            output=fields.get("output", ""),
         )
 
     @property
@@ -52,14 +52,19 @@ class Exchange:
         or with results of tools; nothing of a job that said nothing.
 
         `with_tools` is whether the agent that asks has tools: some providers let no other be told of tool calls, so it
-        is told what was asked and what was answered.
+        is told what was asked and what was answered. Of a custom agent's job nothing else is known: it alone knows
+        what its model calls were about.
         """
         opening = Transcript(self.input, []).messages()
-        if not self.records or not (with_tools or self._without_tools):
+        if not self.records or self._custom or not (with_tools or self._without_tools):
             text = self.output or Transcript("", self.records).text
             return [*opening, {"role": "assistant", "content": text}] if text.strip() else []
         told = Transcript(self.input, _closed(self.records, failed=self.status == Status.FAILED)).messages(target)
         return told if len(told) > len(opening) else []
+
+    @property
+    def _custom(self) -> bool:
+        return any(getattr(record, "mark", None) for record in self.records)
 
     @property
     def _without_tools(self) -> bool:

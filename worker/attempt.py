@@ -105,6 +105,11 @@ class Attempt:
         return self._notes
 
     @property
+    def history(self) -> list[dict[str, Any]]:
+        """What was asked and answered in the session before this job: messages that every target takes."""
+        return conversation(self._remembered, "", with_tools=False)
+
+    @property
     def parks(self) -> int:
         """How often the provider has kept this job waiting since it last answered."""
         return 0 if self._answered else self._job.parks

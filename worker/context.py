@@ -56,6 +56,8 @@ class Means(Protocol):
     def job(self) -> Job: ...
     @property
     def notes(self) -> Scratchpad: ...
+    @property
+    def history(self) -> list[dict[str, Any]]: ...
     def stay(self) -> None: ...
     def limit_reached(self, transcript: Transcript) -> Limit | None: ...
     async def ask(
@@ -85,6 +87,7 @@ class Context:
         self.tenant: str = job.spec.tenant
         self.session_id: str | None = job.spec.session_id
         self.notes: Scratchpad = means.notes
+        self.history: list[dict[str, Any]] = means.history
         self.logger: FilteringBoundLogger = log.get("agent").bind(logger="agent", job=job.id)
 
     def begin(self) -> None:

@@ -25,14 +25,12 @@ end
 local function remember(job, history, most_bytes)
   local records = redis.call('LRANGE', job.key .. TURNS, 0, -1)
   local spec, output, incomplete = unpack(redis.call('HMGET', job.key, 'spec', 'output', 'incomplete'))
-  if not records[1] or incomplete == 'refusal' then return end
+  if not (records[1] or output) or incomplete == 'refusal' then return end
   local about = string.format('{"job_id":%s,"status":"%s","finished_ms":%.0f,"spec":', cjson.encode(job.id), job.status, now)
-      .. spec
+      .. spec .. ',"output":' .. cjson.encode(output or '')
   local entry = about .. ',"records":[' .. table.concat(records, ',') .. ']}'
-  if #entry > most_bytes then
-    entry = about .. ',"records":[],"output":' .. cjson.encode(output or '') .. '}'
-    if #entry > most_bytes then return end
-  end
+  if #entry > most_bytes then entry = about .. ',"records":[]}' end
+  if #entry > most_bytes then return end
   redis.call('RPUSH', history, entry)
   local kept, bytes = redis.call('LRANGE', history, 0, -1), 0
   for i = #kept, 1, -1 do

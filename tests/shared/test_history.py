@@ -20,6 +20,7 @@ from shared.redis_client import Redis
 from shared.sections import SessionSettings
 from shared.sessions import Sessions
 from shared.states import FINISHED, Event, Status
+from shared.step import Mark, StepRecord
 from shared.submission import Accepted
 from shared.turn import Block, IntentRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage
@@ -48,7 +49,7 @@ def result(name: str, turn: int = 1, said: str = "42") -> ResultRecord:
 def exchange(
     *records: Record, status: Status = Status.SUCCEEDED, output: str = "", asked: Any = "What is due?"
 ) -> Exchange:
-    return Exchange("job_1", status, 1, asked, list(records), output)
+    return Exchange("job_1", status, 1, asked, output, list(records))
 
 
 def told(content: Any) -> list[tuple[str, bool]]:
@@ -135,6 +136,15 @@ def test_a_job_too_long_is_what_it_was_asked_and_answered() -> None:
     assert exchange(output="").messages() == []
 
 
+def test_of_a_custom_agent_it_is_known_what_it_was_asked_and_what_it_returned() -> None:
+    mark = Mark("draft", 1, "", 1)
+    one = exchange(
+        replace(model(text("A draft."), call("a")), mark=mark), StepRecord(1, mark, 7, "", 1), output='{"total":7}'
+    )
+
+    assert one.messages() == [OPENING, {"role": "assistant", "content": '{"total":7}'}]
+
+
 contents = st.lists(st.sampled_from(["text", "call", "thinking"]), max_size=4)
 
 
@@ -204,6 +214,15 @@ async def test_what_is_written_is_read_again(redis: Redis, queue: Queue) -> None
 
     assert one.input == [{"role": "user", "content": [text("Grüße"), {"type": "x", "y": []}]}]
     assert (one.job_id, one.status, one.records, one.turns) == (job_id, Status.SUCCEEDED, list(records), 2)
+
+
+async def test_a_custom_agent_may_need_no_model(redis: Redis, queue: Queue) -> None:
+    await ended(redis, queue)
+
+    assert conversation(await remembered(redis)) == [
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "done"},
+    ]
 
 
 @pytest.mark.parametrize("how", ["cancelled", "its worker died", "given back", "incomplete", "failed"])

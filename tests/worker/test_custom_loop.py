@@ -38,6 +38,7 @@ class World:
     def __init__(self, job_input: Any = "go") -> None:
         self.job: Any = SimpleNamespace(id="job_1", spec=JobSpec("ada", "custom", job_input, "default", session_id="s"))
         self.notes = cast(Scratchpad, None)
+        self.history: list[dict[str, Any]] = []
         self.lines: list[str] = []
         self.bought: list[Question] = []
         self.ran: list[Any] = []
@@ -120,6 +121,17 @@ async def test_a_model_call_is_a_turn_of_the_job(world: World) -> None:
     (record,) = world.journal
     assert isinstance(record, ModelRecord)
     assert record.turn == 1
+
+
+async def test_what_was_said_in_the_session_can_be_put_before(world: World) -> None:
+    world.history = [*HELLO, {"role": "assistant", "content": "Hello, Ada."}]
+
+    async def run(context: Context, given: str) -> None:
+        await context.call_model([*context.history, {"role": "user", "content": given}])
+
+    await world.attempt(run)
+
+    assert world.bought[0].messages("any") == [*world.history, {"role": "user", "content": "go"}]
 
 
 async def everything(world: World, context: Context) -> list[Any]:
