@@ -56,7 +56,7 @@ class Exchange:
         what its model calls were about.
         """
         opening = Transcript(self.input, []).messages()
-        if not self.records or self._custom or not (with_tools or self._without_tools):
+        if not self.turns or self._custom or not (with_tools or self._without_tools):
             text = self.output or Transcript("", self.records).text
             return [*opening, {"role": "assistant", "content": text}] if text.strip() else []
         told = Transcript(self.input, _closed(self.records, failed=self.status == Status.FAILED)).messages(target)
@@ -68,7 +68,7 @@ class Exchange:
 
     @property
     def _without_tools(self) -> bool:
-        return all(isinstance(record, ModelRecord) and not record.calls_tools for record in self.records)
+        return not any(isinstance(record, ModelRecord) and record.calls_tools for record in self.records)
 
 
 def conversation(exchanges: Sequence[Exchange], target: str | None = None, *, with_tools: bool = True) -> list[Message]:
