@@ -18,14 +18,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-PACKAGES = ("api", "worker", "shared", "local")
+PACKAGES = ("api", "worker", "shared", "local", "client")
 SHIPPED = ("api", "worker", "shared")
 
 # Who may not import whom.
 FORBIDDEN = {
-    "api": ("worker", "local", "bench"),
-    "worker": ("api", "local", "bench"),
-    "shared": ("api", "worker", "local", "bench"),
+    "api": ("worker", "local", "client", "bench"),
+    "worker": ("api", "local", "client", "bench"),
+    "shared": ("api", "worker", "local", "client", "bench"),
     "local": ("bench",),
 }
 
@@ -103,6 +103,10 @@ NEVER_CALLED = {"eval", "exec"}
 
 # Modules that come with a distribution of another name.
 COMES_WITH = {"opentelemetry": "opentelemetry-api", "pydantic_core": "pydantic", "starlette": "fastapi"}
+
+# What people copy into their own projects: one file, on the standard library and this.
+CLIENT = "client/sluice_client.py"
+CLIENT_STANDS_ON = {"httpx2", *sys.stdlib_module_names}
 
 LONGEST_FILE = 300
 COUNTED_SUFFIXES = {".py", ".lua", ".html", ".css", ".js"}
@@ -227,11 +231,23 @@ def rule(*bad: dict[str, str]) -> Callable[[Rule], Rule]:
     {"shared/queue.py": "from worker.agents import Agent"},
     {"shared/queue.py": "from ..api import main"},
     {"local/stack.py": "from bench import rig"},
+    {"worker/narrator.py": "from client.sluice_client import Event"},
 )
 def folders_keep_apart(sources: Iterable[Source]) -> Iterator[str]:
     for each in imports(sources, *FORBIDDEN):
         if each.top in FORBIDDEN[each.source.package]:
             yield f"{each.where}: {each.source.package}/ must not import {each.top}/"
+
+
+@rule(
+    {"client/sluice_client.py": "import pydantic"},
+    {"client/sluice_client.py": "from shared.states import FINISHED"},
+    {"client/sluice_client.py": "from client.errors import SluiceError"},
+)
+def the_client_can_be_copied_alone(sources: Iterable[Source]) -> Iterator[str]:
+    for each in imports(sources, "client"):
+        if each.top not in CLIENT_STANDS_ON:
+            yield f"{each.where}: who copies this file alone does not have {each.top}"
 
 
 def layer(module: str) -> int:
@@ -416,6 +432,7 @@ def files_are_read_in_one_sitting(sources: Iterable[Source]) -> Iterator[str]:
         if (
             source.package in (*PACKAGES, "bench")
             and Path(source.path).suffix in COUNTED_SUFFIXES
+            and source.path != CLIENT
             and lines > LONGEST_FILE
         ):
             yield f"{source.path}: {lines} lines; at most {LONGEST_FILE}, so split it"
