@@ -358,8 +358,14 @@ def _refusal(status: int, headers: Mapping[str, str], body: bytes, asked: str) -
 # Webhooks -----------------------------------------------------------------------------------------------------------
 
 
+class HeaderFields(Protocol):
+    """The headers of any framework, or a dict."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
 def verify_webhook(
-    body: bytes, headers: Mapping[str, str], secrets: str | Iterable[str], *, tolerance: float = 300
+    body: bytes, headers: HeaderFields, secrets: str | Iterable[str], *, tolerance: float = 300
 ) -> WebhookEvent:
     """The event in a webhook (https://www.standardwebhooks.com). Raises InvalidWebhook when it is not signed with one
     of the `secrets` (`whsec_…`), or its time is more than `tolerance` seconds off; ValueError for what is no secret.

@@ -3,14 +3,14 @@ is also told to a receiver of webhooks."""
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from rich.console import Console
 
+from client.sluice_client import Job, JobOptions, Sluice, SluiceError
 from local import environment, live
-from local.client import ApiError, Client, JobView
+from local.client import announced, client, in_flight
 from local.interrupt import Interrupt, Interrupted
 from local.progress import Moment, View, view
 from local.prompts import PROMPTS, prompts
@@ -62,7 +62,7 @@ def run(wish: Wish, console: Console, errors: Console) -> int:
         except Interrupted:
             errors.print("Stopped before the end; what was running is ended.", highlight=False)
             return 130
-        except (StackError, ApiError) as error:
+        except (StackError, SluiceError) as error:
             errors.print(_reason(stack, error), style="red", highlight=False, markup=False, soft_wrap=True)
             return 1
         finally:
@@ -107,8 +107,8 @@ def _start(stack: LocalStack, console: Console, interrupt: Interrupt) -> None:
 def _await_agents(stack: LocalStack, interrupt: Interrupt) -> None:
     """Workers announce their agents a moment after they are up."""
     deadline = time.monotonic() + _AGENTS_SECONDS
-    with Client(stack.api_url) as api:
-        while missing := PROMPTS.keys() - api.agents():
+    with client(stack.api_url) as api:
+        while missing := PROMPTS.keys() - announced(api):
             if time.monotonic() > deadline:
                 raise StackError(f"No worker has announced {', '.join(sorted(missing))}.")
             stack.check()
@@ -116,19 +116,22 @@ def _await_agents(stack: LocalStack, interrupt: Interrupt) -> None:
             interrupt.sleep(0.05)
 
 
-def _watch(stack: LocalStack, wish: Wish, receiver: Receiver, console: Console, interrupt: Interrupt) -> list[JobView]:
+def _watch(stack: LocalStack, wish: Wish, receiver: Receiver, console: Console, interrupt: Interrupt) -> list[Job]:
     """Submits, shows how the jobs come along, and returns them when all have ended or nothing moves any more."""
-    budget = {"max_cost_usd": str(live.JOB_COST)} if wish.live else None
-    with Client(stack.api_url) as api, view(console) as shown:
+    with client(stack.api_url) as api, view(console) as shown:
         began = time.monotonic()
-        endpoint, receiver.secret = api.add_endpoint(receiver.url)
+        endpoint = api.request("POST", "/v1/webhook_endpoints", body={"url": receiver.url})
+        receiver.secret = endpoint["secret"]
+        options: JobOptions = {"webhook": {"endpoint_id": endpoint["id"]}}
+        if wish.live:
+            options["budget"] = {"max_cost_usd": live.JOB_COST}
         for agent, text in _work(wish.each):
-            api.submit(agent, text, budget, endpoint)
+            api.submit(agent, text, **options)
             interrupt.check()
         return _follow(stack, api, shown, began, interrupt)
 
 
-def _await_webhooks(receiver: Receiver, jobs: list[JobView], interrupt: Interrupt) -> None:
+def _await_webhooks(receiver: Receiver, jobs: list[Job], interrupt: Interrupt) -> None:
     """They are sent beside the jobs, so the last ones may still be on their way."""
     deadline = time.monotonic() + _WEBHOOK_SECONDS
     ended = {job["id"] for job in jobs if job["finished_at"]}
@@ -143,14 +146,14 @@ def _work(each: int) -> Iterator[tuple[str, str]]:
     return (one for one in chain.from_iterable(zip_longest(*columns)) if one)
 
 
-def _follow(stack: LocalStack, api: Client, shown: View, began: float, interrupt: Interrupt) -> list[JobView]:
+def _follow(stack: LocalStack, api: Sluice, shown: View, began: float, interrupt: Interrupt) -> list[Job]:
     moved, before = time.monotonic(), (0, 0)
     while True:
         interrupt.check()
         stack.check()
-        jobs = api.jobs()
+        jobs = list(api.list())
         total, now = tally(jobs), time.monotonic()
-        shown.show(Moment(tally_by_agent(jobs, PROMPTS), _in_flight(stack, api), _SLOTS, now - began))
+        shown.show(Moment(tally_by_agent(jobs, PROMPTS), in_flight(stack.workers), _SLOTS, now - began))
         if (total.turns, total.finished) != before:
             moved, before = now, (total.turns, total.finished)
         if total.finished == total.jobs or now - moved > _PATIENCE_SECONDS:
@@ -158,18 +161,9 @@ def _follow(stack: LocalStack, api: Client, shown: View, began: float, interrupt
         interrupt.sleep(_POLL_SECONDS)
 
 
-def _in_flight(stack: LocalStack, api: Client) -> dict[str, int]:
-    """By worker, without those that are gone."""
-    found = {}
-    for name, worker in stack.workers.items():
-        with suppress(ApiError):
-            found[name] = api.in_flight(worker.url)
-    return found
-
-
 def _reason(stack: LocalStack, error: Exception) -> str:
     """A part that has ended says more than the request that it did not answer."""
-    if isinstance(error, ApiError):
+    if isinstance(error, SluiceError):
         try:
             stack.check()
         except StackError as deeper:

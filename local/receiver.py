@@ -1,4 +1,4 @@
-"""A receiver of webhooks as a user would write one: verifies what comes with the library of Standard Webhooks."""
+"""A receiver of webhooks, which takes what the client verifies."""
 
 import threading
 from dataclasses import dataclass, field
@@ -6,8 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import WebhookVerificationError
+from client.sluice_client import HeaderFields, InvalidWebhook, WebhookEvent, verify_webhook
 
 
 @dataclass
@@ -15,7 +14,7 @@ class Receiver:
     """Use as a context manager; `secret` is the endpoint's, to be set before anything comes."""
 
     secret: str = ""
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, WebhookEvent] = field(default_factory=dict)
     """What has come and was verified, by `webhook-id`: what comes twice counts once."""
     refused: int = 0
 
@@ -39,14 +38,14 @@ class Receiver:
         """The ids of the jobs of which word has come."""
         return {event["data"]["id"] for event in list(self.events.values())}
 
-    def take(self, headers: dict[str, str], body: bytes) -> int:
+    def take(self, headers: HeaderFields, body: bytes) -> int:
         """The status that it is answered with."""
         try:
-            event = Webhook(self.secret).verify(body, headers)
-        except WebhookVerificationError:
+            event = verify_webhook(body, headers, self.secret)
+        except InvalidWebhook:
             self.refused += 1
             return 400
-        self.events[headers["webhook-id"]] = event
+        self.events[event["id"]] = event
         return 204
 
 
@@ -54,7 +53,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            status = receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
+            status = receiver.take(self.headers, body)
             self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()

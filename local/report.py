@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from local.client import JobView
+from client.sluice_client import Job
 from local.receiver import Receiver
 from local.tally import Tally, tally, why_not
 
@@ -16,7 +16,7 @@ _LONGEST_ANSWER = 250
 _NAMED_FAILURES = 10
 
 
-def report(jobs: list[JobView], console: Console, *, live: bool) -> int:
+def report(jobs: list[Job], console: Console, *, live: bool) -> int:
     """Prints it all; the exit code, 0 only if every job succeeded."""
     oldest_first = jobs[::-1]
     _print_answers(oldest_first, console, live=live)
@@ -26,7 +26,7 @@ def report(jobs: list[JobView], console: Console, *, live: bool) -> int:
     return 1 if failed else 0
 
 
-def report_webhooks(jobs: list[JobView], receiver: Receiver, console: Console) -> int:
+def report_webhooks(jobs: list[Job], receiver: Receiver, console: Console) -> int:
     """Prints what the receiver was told; the exit code, 0 only if it was told of every end, by whom it should be."""
     ended = {job["id"] for job in jobs if job["finished_at"]}
     missing = ended - receiver.jobs()
@@ -43,9 +43,9 @@ def report_webhooks(jobs: list[JobView], receiver: Receiver, console: Console) -
     return 1 if missing or receiver.refused else 0
 
 
-def _print_answers(jobs: Iterable[JobView], console: Console, *, live: bool) -> None:
+def _print_answers(jobs: Iterable[Job], console: Console, *, live: bool) -> None:
     """One of each agent."""
-    chosen: dict[str, JobView] = {}
+    chosen: dict[str, Job] = {}
     for job in jobs:
         if job["status"] == "succeeded":
             chosen.setdefault(job["agent"], job)
@@ -55,12 +55,12 @@ def _print_answers(jobs: Iterable[JobView], console: Console, *, live: bool) -> 
     grid = Table.grid(padding=(0, 2, 0, 0))
     for agent, job in chosen.items():
         grid.add_row(Text(agent, "bold"), Text(str(job["input"]), "cyan"))
-        grid.add_row("", Text("→ " + _shortened(job["output"])))
+        grid.add_row("", Text("→ " + _shortened(job["output"] or "")))
         grid.add_row("", Padding(Text(_used(job), "dim"), (0, 0, 1, 0)))
     console.print(grid)
 
 
-def _used(job: JobView) -> str:
+def _used(job: Job) -> str:
     usage = job["usage"]
     return f"{_counted(usage['turns'], 'turn')}, {_counted(usage['tool_calls'], 'tool call')}, ${usage['cost_usd']}"
 
@@ -69,7 +69,7 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-def _print_failures(jobs: Iterable[JobView], console: Console) -> int:
+def _print_failures(jobs: Iterable[Job], console: Console) -> int:
     """Prints the jobs that did not succeed, with the reason; how many there are."""
     failed = [(job, reason) for job in jobs if (reason := why_not(job))]
     if failed:
@@ -100,7 +100,7 @@ def _print_cost(total: Tally, console: Console, *, live: bool) -> None:
     )
 
 
-def _seconds(jobs: Iterable[JobView]) -> float:
+def _seconds(jobs: Iterable[Job]) -> float:
     """From the first submit to the last end."""
     jobs = list(jobs)
     first = min((datetime.fromisoformat(job["created_at"]) for job in jobs), default=None)

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from local.client import JobView
+from client.sluice_client import Job, Usage
 
-_TOKENS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
 _UNSUCCESSFUL = ("incomplete", "failed", "cancelled", "expired")
 
 
@@ -44,29 +43,29 @@ class Tally:
         )
 
 
-def tally(jobs: Iterable[JobView]) -> Tally:
+def tally(jobs: Iterable[Job]) -> Tally:
     return sum(map(_one, jobs), Tally())
 
 
-def tally_by_agent(jobs: Iterable[JobView], agents: Iterable[str]) -> dict[str, Tally]:
+def tally_by_agent(jobs: Iterable[Job], agents: Iterable[str]) -> dict[str, Tally]:
     """A tally for each of the agents, in their order."""
     jobs = list(jobs)
     return {agent: tally(job for job in jobs if job["agent"] == agent) for agent in agents}
 
 
-def why_not(job: JobView) -> str | None:
+def why_not(job: Job) -> str | None:
     """What kept a job from success, in one line; None for one that succeeded."""
     status = job["status"]
     if status == "succeeded":
         return None
     if error := job["error"]:
         return f"{status}: {error['code']}: {error['message']}"
-    details = (job["incomplete_details"] or {}).get("reason") or job["wait_reason"]
+    details = job["incomplete_details"]["reason"] if job["incomplete_details"] else job["wait_reason"]
     still = "" if status in _UNSUCCESSFUL else "still "
     return f"{still}{status}" + (f": {details}" if details else "")
 
 
-def _one(job: JobView) -> Tally:
+def _one(job: Job) -> Tally:
     usage, status = job["usage"], job["status"]
     return Tally(
         queued=int(status == "queued"),
@@ -74,6 +73,11 @@ def _one(job: JobView) -> Tally:
         done=int(status == "succeeded"),
         failed=int(status in _UNSUCCESSFUL),
         turns=usage["turns"],
-        tokens=sum(usage[name] for name in _TOKENS),
+        tokens=_tokens(usage),
         cost=Decimal(usage["cost_usd"]),
     )
+
+
+def _tokens(usage: Usage) -> int:
+    cached = usage["cache_creation_input_tokens"] + usage["cache_read_input_tokens"]
+    return usage["input_tokens"] + cached + usage["output_tokens"]

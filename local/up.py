@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from client.sluice_client import SluiceError
 from local import environment, live
-from local.client import ApiError, Client
+from local.client import announced, client
 from local.data_folder import data_folder
 from local.interrupt import Interrupt, Interrupted
 from local.log_line import readable
@@ -123,16 +124,16 @@ def _places(stack: LocalStack) -> Mapping[str, str]:
         **workers,
         **played,
         "redis": f"{stack.redis.url}, kept in {stack.redis.folder}",
-        "agents": ", ".join(_agents(stack.api_url)),
+        "agents": ", ".join(_agents(stack)),
     }
 
 
-def _agents(url: str) -> list[str]:
+def _agents(stack: LocalStack) -> list[str]:
     try:
-        with Client(url) as api:
-            return sorted(api.agents()) or ["announced in a moment"]
-    except ApiError:
-        return [f"see {url}/v1/agents"]  # the api wants a key
+        with client(stack.api_url) as api:
+            return sorted(announced(api)) or ["announced in a moment"]
+    except SluiceError:
+        return [f"see {stack.api_url}/v1/agents"]  # the api wants a key
 
 
 def _commands(url: str, *, open_access: bool) -> Mapping[str, str]:
