@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx2
 import redis as redis_sync
 
+from client.sluice_client import Sluice
 from local.service_process import ServiceProcess
 from shared import clock, keys
 
@@ -16,7 +17,6 @@ GENEROUS = {
     "SLUICE_TARGETS__DEFAULT__INPUT_TOKENS_PER_MINUTE": "2000000",
     "SLUICE_TARGETS__DEFAULT__OUTPUT_TOKENS_PER_MINUTE": "400000",
 }
-FINISHED = {"succeeded", "incomplete", "failed", "cancelled", "expired"}
 
 
 class Stack:
@@ -35,10 +35,12 @@ class Stack:
         }
         self._exits = ExitStack()
         self.workers: list[ServiceProcess] = []
+        self._announced = False
 
     def __enter__(self) -> Self:
         self.api = self._exits.enter_context(ServiceProcess("api", self._environment))
         self.http = self._exits.enter_context(httpx2.Client(base_url=self.api.url, timeout=70))
+        self.client = Sluice(self.api.url, http=self.http)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -50,51 +52,25 @@ class Stack:
         return worker
 
     def submit(self, agent: str, job_input: Any, **fields: Any) -> str:
-        """Submits, once the agent is known; the job's id."""
+        """Submits, once a worker has announced its agents; the job's id."""
         deadline = clock.monotonic() + 20
-        while True:
-            answer = self.http.post("/v1/jobs", json={"agent": agent, "input": job_input, **fields})
-            if answer.status_code == 202:
-                return str(answer.json()["id"])
-            assert answer.status_code == 503, answer.text
-            assert clock.monotonic() < deadline, answer.text
+        while not self._announced:
+            self._announced = bool(self.client.request("GET", "/v1/agents")["data"])
+            assert clock.monotonic() < deadline, "no worker has announced its agents"
+        return self.client.submit(agent, job_input, **fields)["id"]
 
     def job(self, job_id: str) -> dict[str, Any]:
-        answer = self.http.get(f"/v1/jobs/{job_id}")
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    def follow(self, job_id: str, seconds: float = 30) -> Iterator[dict[str, Any]]:
-        """The job at each of its changes, by long poll, until it has ended."""
-        deadline = clock.monotonic() + seconds
-        headers: dict[str, str] = {}
-        while True:
-            answer = self.http.get(f"/v1/jobs/{job_id}", params={"wait": 5}, headers=headers)
-            if answer.status_code == 200:
-                yield answer.json()
-                if answer.json()["status"] in FINISHED:
-                    return
-                headers = {"If-None-Match": answer.headers["etag"]}
-            assert clock.monotonic() < deadline, f"{job_id} has not ended: {answer.text or headers}"
+        return dict(self.client.get(job_id))
 
     def finished(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
         """The job once it has ended."""
-        *_, last = self.follow(job_id, seconds)
-        return last
+        return dict(self.client.wait(job_id, timeout=seconds))
 
     def results(self, job_id: str) -> list[dict[str, Any]]:
         """The tool results in the job's journal, oldest first."""
         with redis_sync.Redis.from_url(self._environment["REDIS_URL"], decode_responses=True) as redis:
             records = [json.loads(line) for line in redis.lrange(keys.turns(job_id), 0, -1)]
         return [record for record in records if record["kind"] == "result"]
-
-    def until(self, job_id: str, status: str, seconds: float = 30) -> dict[str, Any]:
-        """The job as soon as it has this status."""
-        for job in self.follow(job_id, seconds):
-            if job["status"] == status:
-                return job
-        raise AssertionError(f"{job_id} was never {status}")
 
 
 @contextmanager

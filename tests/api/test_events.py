@@ -20,8 +20,8 @@ from shared import ids, keys
 from shared.errors import StoreUnavailable
 from shared.event_log import EventLog
 from shared.redis_client import Redis
+from tests.api.event_reader import list_of, reading, stream_of
 from tests.api.talk import WORK, StandIn, client, digest, problem, tracebacks
-from tests.event_reader import list_of, reading, stream_of
 from tests.waiting import until
 
 STREAM = {"Accept": "text/event-stream"}

@@ -12,8 +12,8 @@ from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared import clock
 from shared.redis_client import Redis
+from tests.api.event_reader import reading
 from tests.api.talk import QUICK_CLIENT, StandIn, announce, client, tracebacks
-from tests.event_reader import reading
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -35,7 +35,7 @@ async def test_a_job_cancelled_between_turns_keeps_what_it_has_said(running: Sta
     job_id = running.submit("researcher", prompt)
     await until(lambda: len(conversation(simulated.calls(), prompt)) == 2)
 
-    running.http.post(f"/v1/jobs/{job_id}/cancel")
+    running.client.cancel(job_id)
     job = running.finished(job_id)
 
     assert job["status"] == "cancelled"
@@ -56,12 +56,12 @@ def test_a_cancel_that_races_with_the_end_is_true_either_way(running: Stack) -> 
     ends = set()
     for _ in range(20):
         job_id = running.submit("assistant", scripted(output_tokens=5, latency=0))
-        answer = running.http.post(f"/v1/jobs/{job_id}/cancel")
+        told = running.client.cancel(job_id)
         job = running.finished(job_id)
-        if answer.json()["status"] in ("cancelling", "cancelled"):
+        if told["status"] in ("cancelling", "cancelled"):
             assert job["status"] == "cancelled", "a promise to cancel is kept"
         else:
-            assert job["status"] == answer.json()["status"]
+            assert job["status"] == told["status"]
         ends.add(job["status"])
     assert ends <= {"cancelled", "succeeded"}
 

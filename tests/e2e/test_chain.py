@@ -38,7 +38,7 @@ def two(redis: Redis, redis_server: RedisServer, provider: ProviderProcess) -> I
 
 def score(running: Stack) -> dict[str, Any]:
     """The chain as `GET /v1/limits` shows it."""
-    (chain,) = running.http.get("/v1/limits").json()["chains"]
+    (chain,) = running.client.request("GET", "/v1/limits")["chains"]
     return dict(chain)
 
 

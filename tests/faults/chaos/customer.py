@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx2
 
+from client.sluice_client import FINISHED
 from tests.faults.chaos.errands import TENANTS, Errand
-from tests.stack import FINISHED
 
 _LONGEST_PAUSE = 1.0
 _PAUSE = 0.1

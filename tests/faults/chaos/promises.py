@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from client.sluice_client import FINISHED
 from shared.usage import Usage
 from tests.faults.chaos.errands import TURNS
 from tests.faults.chaos.evidence import Evidence, Exhibit
-from tests.stack import FINISHED
 
 
 @dataclass(frozen=True, slots=True)

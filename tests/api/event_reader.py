@@ -1,4 +1,4 @@
-"""Reading an event stream as a client does, checked against the format as it comes."""
+"""Reading an event stream with the format of each line checked; who only wants the events takes the client."""
 
 import json
 from collections.abc import AsyncIterator
@@ -63,14 +63,3 @@ async def list_of(http: httpx2.AsyncClient, job_id: str, after: int = 0, limit: 
     assert answer.status_code == 200, answer.text
     events: list[Event] = answer.json()["data"]
     return events
-
-
-def texts(events: list[Event]) -> dict[int, str]:
-    """The text of each turn as a reader of these events has it in the end."""
-    said: dict[int, str] = {}
-    for event in events:
-        if event["type"] in ("turn.started", "turn.restarted"):
-            said[event["data"]["turn"]] = ""
-        elif event["type"] == "text.delta":
-            said[event["data"]["turn"]] += event["data"]["text"]
-    return said
