@@ -1,7 +1,8 @@
-"""The examples of the client as a user starts them, in front of real processes, and the curl beside them."""
+"""The examples of the client and its page in the docs, on real processes: the Python, and the curl beside it."""
 
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from shared.redis_client import Redis
 from tests.stack import Stack, stack
 
 ROOT = Path(__file__).parents[2]
+DOCS_URL = "http://127.0.0.1:8000"
 OPEN = {"SLUICE_WEBHOOKS__ALLOW_HTTP": "true", "SLUICE_WEBHOOKS__ALLOW_PRIVATE_NETWORKS": "true"}
 
 
@@ -27,11 +29,11 @@ def open_stack(redis: Redis, redis_server: RedisServer, provider: ProviderProces
         yield running
 
 
-def run(command: list[str], url: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], url: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     outer = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
-    environment = outer | {"SLUICE_URL": url, "SLUICE_KEY": "any"} | more
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    environment = outer | {"SLUICE_URL": url, "SLUICE_KEY": "any"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def example(name: str, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,6 +44,21 @@ def curls(name: str) -> str:
     """The commands in the docstring of an example."""
     text = (ROOT / "examples" / f"{name}.py").read_text("utf-8").split('"""')[1].replace("\\\\\n", "\\\n")
     return "\n".join(line[4:] for line in text.splitlines() if re.match(r"    (curl|     )", line))
+
+
+def blocks(language: str) -> list[str]:
+    """The code of this language in docs/client.md."""
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "client.md").read_text("utf-8"), re.DOTALL)
+
+
+def typed(commands: str, url: str) -> str:
+    """What these commands print in a shell; every curl of them must be answered with success."""
+    if missing := [tool for tool in ("bash", "curl") if shutil.which(tool) is None]:
+        pytest.skip(f"needs {' and '.join(missing)}")
+    commands = commands.replace("curl ", "curl -sSf ").replace("$(uuidgen)", f"key-{secrets.token_hex(8)}")
+    done = run(["bash", "-euc", commands], url)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_submit_and_wait(running: Stack) -> None:
@@ -83,13 +100,28 @@ def test_webhook(open_stack: Stack) -> None:
 
 @pytest.mark.parametrize("name", ["client_submit", "client_stream", "client_webhook"])
 def test_the_curl_beside_it_works(open_stack: Stack, name: str) -> None:
-    if missing := [tool for tool in ("bash", "curl") if shutil.which(tool) is None]:
-        pytest.skip(f"needs {' and '.join(missing)}")
     made = open_stack.client.request("POST", "/v1/webhook_endpoints", body={"url": "http://127.0.0.1:1/"})
     job_id = open_stack.submit("assistant", "Hello")
-    commands = curls(name).replace("JOB_ID", job_id).replace("whe_…", made["id"]).replace("curl ", "curl -sSf ")
-    commands = commands.replace("$(uuidgen)", "a-key-of-mine")
-    assert commands.count("curl -sSf ") == (1 if name == "client_stream" else 2)
-    done = run(["bash", "-euc", commands], open_stack.api.url)
+    commands = curls(name).replace("JOB_ID", job_id).replace("whe_…", made["id"])
+    assert commands.count("curl ") == (1 if name == "client_stream" else 2)
+    said = typed(commands, open_stack.api.url)
+    assert "event: job.succeeded" in said or '"object":"job"' in said
+
+
+def test_the_docs_are_a_program_that_needs_the_one_file_alone(running: Stack, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "client" / "sluice_client.py", tmp_path)
+    program = "\n".join(blocks("python")).replace(DOCS_URL, running.api.url)
+    (tmp_path / "program.py").write_text(program + '\nassert receive(b"{}", {}) == 400\n', "utf-8")
+    done = run([sys.executable, str(tmp_path / "program.py")], running.api.url, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert ("event: job.succeeded" in done.stdout) or '"object":"job"' in done.stdout
+    assert done.stdout.endswith("job.succeeded\n")
+
+
+def test_the_curl_in_the_docs_works(running: Stack) -> None:
+    job_id = running.submit("assistant", "Hello")
+    running.finished(job_id)
+    found = blocks("bash")
+    assert len(found) == 7
+    for commands in found:
+        typed(commands.replace("JOB_ID", job_id).replace(DOCS_URL, running.api.url), running.api.url)
+    assert "not_found" in run(["curl", "-sS", f"{running.api.url}/v1/jobs/{job_id}"], running.api.url).stdout
