@@ -147,3 +147,11 @@ async def test_a_reader_who_stops_hangs_up(server: Misbehaving, both: Make) -> N
     assert len(await both().all("stream", "job_1", most=1)) == 1
     async with asyncio.timeout(10):
         await server.gone.wait()
+
+
+async def test_whoever_hears_something_again_is_soon_back(server: Misbehaving, both: Make, pauses: list[float]) -> None:
+    server.will(*[reset()] * 5, raw(stream(event(1))), reset(), raw(stream(END)))
+    await both().all("stream", "job_1")
+    assert max(pauses[:5]) >= 4, "longer each time"
+    assert pauses[5] <= 0.5
+    assert pauses[6] <= 1

@@ -83,6 +83,8 @@ def test_its_age_is_looked_at_in_both_directions() -> None:
         {"webhook-signature": "v1"},
         {"webhook-signature": "v1,"},
         {"webhook-signature": "v1,ключ"},
+        {"webhook-signature": "v1,\udcff"},
+        {"webhook-id": "\udcff"},
         {"webhook-signature": "v1a,AAAA v2,AAAA ,"},
     ],
 )
