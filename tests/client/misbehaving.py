@@ -51,7 +51,7 @@ class Misbehaving:
 async def _request(reader: asyncio.StreamReader) -> Request:
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     line, *lines = head.strip().split("\r\n")
-    headers = {name.lower(): value for name, _, value in (one.partition(": ") for one in lines)}
+    headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in lines)}
     method, path, _ = line.split(" ")
     return Request(method, path, headers, await reader.readexactly(int(headers.get("content-length", 0))))
 

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from client import sluice_client
 from client.sluice_client import NoAnswer, NotFound, TimedOut
+from shared import clock
 from tests.client.both import Both
 from tests.client.misbehaving import (
     LAST_CHUNK,
@@ -49,8 +51,10 @@ async def test_a_wait_has_an_end(server: Misbehaving, both: Make) -> None:
     away = problem(503, "draining", retryable=True, retry_after="9")
     for act in (hang(), reset(), answer(200, RUNNING, etag='W/"2"'), away):
         server.will(act)
+        began = clock.monotonic()
         with pytest.raises(TimedOut):
             await client.do("wait", "job_1", timeout=0.2)
+        assert clock.monotonic() - began < 5
     with pytest.raises(TimeoutError):
         await both("http://127.0.0.1:1").do("wait", "job_1", timeout=0.2)
     with pytest.raises(TimedOut):
@@ -140,6 +144,15 @@ async def test_a_stream_has_an_end(server: Misbehaving, both: Make, act: Act) ->
     server.will(act)
     with pytest.raises(TimedOut):
         await both().all("stream", "job_1", timeout=0.3)
+
+
+async def test_a_stream_in_which_nothing_stirs_is_left(
+    server: Misbehaving, both: Make, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sluice_client, "_SILENCE", 0.2)
+    server.will(raw(stream(event(1)), "hang"), raw(stream(event(2) + END)))
+    assert [one["id"] for one in await both().all("stream", "job_1", timeout=20)] == [1, 2, 9]
+    assert len(pauses) == 1
 
 
 async def test_a_reader_who_stops_hangs_up(server: Misbehaving, both: Make) -> None:
