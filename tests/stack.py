@@ -66,6 +66,15 @@ class Stack:
         """The job once it has ended."""
         return dict(self.client.wait(job_id, timeout=seconds))
 
+    def until(self, job_id: str, status: str, seconds: float = 30) -> dict[str, Any]:
+        """The job as soon as it has this status."""
+        deadline = clock.monotonic() + seconds
+        job = self.job(job_id)
+        while job["status"] != status:
+            assert clock.monotonic() < deadline, f"{job_id} was never {status}: {job}"
+            job = self.client.request("GET", f"/v1/jobs/{job_id}", query={"wait": 1})  # its next change
+        return job
+
     def results(self, job_id: str) -> list[dict[str, Any]]:
         """The tool results in the job's journal, oldest first."""
         with redis_sync.Redis.from_url(self._environment["REDIS_URL"], decode_responses=True) as redis:
