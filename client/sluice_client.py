@@ -152,6 +152,7 @@ class JobError(TypedDict):
 
 class Incomplete(TypedDict):
     reason: str
+    message: str | None
 
 
 class Job(TypedDict):
@@ -174,6 +175,7 @@ class Job(TypedDict):
     incomplete_details: Incomplete | None
     required_actions: list[dict[str, Any]]
     usage: Usage
+    estimated_cost_usd: str | None
     budget: Budget
     model: Model
     queue: Place | None
@@ -245,6 +247,19 @@ class Turn(TypedDict):
     tool_calls: list[ToolCall]
 
 
+class Step(TypedDict):
+    """Of a custom agent."""
+
+    object: Literal["step"]
+    name: str
+    number: int
+    after_turn: int
+    outcome: str
+    result: Any
+    error: str | None
+    duration_seconds: float | None
+
+
 class WebhookEvent(TypedDict):
     """`id` is the header `webhook-id`, the same when it comes again. `data` are fields of the job: docs/webhooks.md."""
 
@@ -254,8 +269,7 @@ class WebhookEvent(TypedDict):
     data: dict[str, Any]
 
 
-Turns = list[Turn]  # within a class that has a method `list`, the name means that
-Results = list[BatchResult]
+Results = list[BatchResult]  # within a class that has a method `list`, the name means that
 
 
 # Errors -------------------------------------------------------------------------------------------------------------
@@ -564,13 +578,9 @@ class _Operations:
         moments = {"created_after": created_after, "created_before": created_before}
         wanted |= {name: _as_text(at) if isinstance(at, datetime) else at for name, at in moments.items()}
         query = {"limit": _PAGE} | {name: value for name, value in wanted.items() if value is not None}
-        while True:
-            page = (await self._call(_Request("GET", "/v1/jobs", query))).body
+        async for page in self._pages("/v1/jobs", query):
             for job in page["data"]:
                 yield job
-            if not page["has_more"]:
-                return
-            query["after"] = page["last_id"]
 
     async def cancel(self, job_id: str) -> Job:
         """The job as it is then: one that runs is `cancelling` for up to a second, a finished one stays as it was."""
@@ -585,15 +595,30 @@ class _Operations:
             if error.attempts == 1:  # else an attempt whose answer was lost has deleted it
                 raise
 
-    async def turns(self, job_id: str) -> Turns:
+    async def turns(self, job_id: str) -> AsyncGenerator[Turn, None]:
         """What the model has said so far, what each answer cost, and what became of its tool calls."""
-        turns: Turns = (await self._call(_Request("GET", _job(job_id, "/turns")))).body["data"]
-        return turns
+        async for page in self._pages(_job(job_id, "/turns"), {}):
+            for turn in page["data"]:
+                yield turn
+
+    async def steps(self, job_id: str) -> AsyncGenerator[Step, None]:
+        """What a custom agent has done so far besides its turns."""
+        async for page in self._pages(_job(job_id, "/turns"), {}):
+            for step in page["steps"]:
+                yield step
 
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The answer of any endpoint, None when it has no body. A POST is sent once, whatever becomes of it."""
         request = _Request(method, path, query or {}, body, repeatable=method in ("GET", "DELETE"))
         return (await self._call(request)).body
+
+    async def _pages(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[Any]:
+        while True:
+            page = (await self._call(_Request("GET", path, query))).body
+            yield page
+            if not page["has_more"]:
+                return
+            query = {**query, "after": page["last_id"]}
 
     async def _batch(self, jobs: Sequence[Mapping[str, Any]], together: bool) -> Results:
         results: dict[int, BatchResult] = {}
@@ -905,7 +930,8 @@ class Sluice:
     list = _iterating(_Operations.list)
     cancel = _blocking(_Operations.cancel)
     delete = _blocking(_Operations.delete)
-    turns = _blocking(_Operations.turns)
+    turns = _iterating(_Operations.turns)
+    steps = _iterating(_Operations.steps)
     request = _blocking(_Operations.request)
 
     def close(self) -> None:

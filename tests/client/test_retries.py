@@ -159,7 +159,7 @@ async def test_other_reads_are_repeated(server: Misbehaving, both: Make, pauses:
 
 async def test_a_page_is_no_answer_and_not_asked_for_again(server: Misbehaving, both: Make) -> None:
     server.will(answer(200, b"<html>Welcome</html>", "text/html"))
-    for operation in ("get", "wait", "turns"):
+    for operation in ("get", "wait", "cancel"):
         with pytest.raises(NoAnswer, match="text/html"):
             await both().do(operation, "job_1")
     assert len(server.requests) == 3
@@ -256,3 +256,16 @@ async def test_pages_are_joined_and_none_is_asked_for_that_nobody_wants(
     server.will(*pages)
     assert len(await client.all("list", most=2)) == 2
     assert len(server.requests) == 5
+
+
+async def test_turns_and_steps_come_by_page(server: Misbehaving, both: Make) -> None:
+    client = both()
+    first = {"data": [{"turn": 1}], "steps": [{"name": "a"}, {"name": "b"}], "has_more": True, "last_id": 1}
+    last = {"data": [{"turn": 2}], "steps": [{"name": "c"}], "has_more": False, "last_id": 2}
+    for operation, found in (
+        ("turns", [{"turn": 1}, {"turn": 2}]),
+        ("steps", [{"name": "a"}, {"name": "b"}, {"name": "c"}]),
+    ):
+        server.will(answer(200, first), answer(200, last))
+        assert await client.all(operation, "job_1") == found
+    assert [one.path for one in server.requests] == ["/v1/jobs/job_1/turns", "/v1/jobs/job_1/turns?after=1"] * 2
