@@ -17,6 +17,9 @@ MOST_EVENTS = 10_000
 LONGEST_TEXT = 8_000
 """Characters of a text in one event; a longer one is told in several."""
 
+LONGEST_INPUT = 4_000
+"""Characters of a tool call's input that are told; of a longer one the transcript has it."""
+
 
 class EventType(StrEnum):
     """Beside these each status has one, `job.STATUS`."""

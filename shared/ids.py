@@ -10,8 +10,11 @@ from uuid_utils import uuid7
 _ANY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 SESSION_ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"
 """A pattern: what a caller may name a session."""
-JOB_ID_PATTERN = r"^job_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+_UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+JOB_ID_PATTERN = f"^job_{_UUID7}$"
+ACTION_ID_PATTERN = f"^act_{_UUID7}$"
 _JOB_ID = re.compile(JOB_ID_PATTERN)
+_ACTION_ID = re.compile(ACTION_ID_PATTERN)
 
 
 def new_job_id() -> str:
@@ -42,6 +45,11 @@ def new_endpoint_id() -> str:
     return f"whe_{uuid7()}"
 
 
+def new_action_id() -> str:
+    """Names a question to a person."""
+    return f"act_{uuid7()}"
+
+
 def new_test_delivery_id() -> str:
     """Names a delivery that no job has caused; those of a job are named after it (`shared/lua/job_outbox.lua`)."""
     return f"msg_{uuid7()}_test"
@@ -54,6 +62,10 @@ def delivery_ids_of(job_id: str) -> str:
 
 def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
+
+
+def is_action_id(text: str) -> bool:
+    return _ACTION_ID.fullmatch(text) is not None
 
 
 def may_name_a_job(text: str) -> bool:

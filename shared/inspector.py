@@ -134,10 +134,22 @@ class Inspector:
                     pipe.hgetall(keys.job(job_id))
                 records = await pipe.execute()
             gone = [job_id for job_id, record in zip(page, records, strict=True) if not record]
+            await self._add_actions(page, records)
             if gone:
                 await self._redis.zrem(keys.tenant_jobs(tenant), *gone)
         read = [readable(job_id, record) for job_id, record in zip(page, records, strict=True) if record]
         return [job for job in read if job], page[-1] if len(page) == _PAGE else None
+
+    async def _add_actions(self, page: list[str], records: list[dict[str, str]]) -> None:
+        """What jobs wait for a person to decide, as `job_read.lua` has it."""
+        waiting = [(job_id, record) for job_id, record in zip(page, records, strict=True) if record.get("asks")]
+        if not waiting:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id, record in waiting:
+                pipe.hmget(keys.actions(job_id), record["asks"].split())
+            for (_, record), asked in zip(waiting, await pipe.execute(), strict=True):
+                record["actions"] = f"[{','.join(filter(None, asked))}]"
 
 
 def _bound(milliseconds: int | None, slack: int, otherwise: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from shared import log
+from shared.action import Action
 from shared.states import FINISHED, Status
 from shared.stored import build
 from shared.usage import USAGE_FIELDS, Usage, from_dollars
@@ -168,6 +169,10 @@ class Job:
     error: JobError | None
     incomplete: IncompleteReason | None
     incomplete_message: str | None
+    waited_ms: int
+    """How long it has waited for persons, which does not count against its `max_seconds`."""
+    actions: list[Action]
+    """What it waits for a person to decide, where that was read with it."""
 
     @property
     def finished(self) -> bool:
@@ -240,6 +245,8 @@ class Job:
             error=build(JobError, json.loads(error)) if error else None,
             incomplete=IncompleteReason(incomplete) if incomplete else None,
             incomplete_message=record.get("incomplete_message") or None,
+            waited_ms=number("waited_ms") or 0,
+            actions=[Action.stored(one) for one in json.loads(record.get("actions") or "[]")],
         )
 
 

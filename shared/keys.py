@@ -60,6 +60,10 @@ CANARY = "sluice:canary:"
 """string per pool, the parked job that comes back first, when the provider may be tried again; until then."""
 EXPIRING = "sluice:expiring"
 """zset, job id -> when its time to live ends (ms); from submit to its first start."""
+DECIDING = "sluice:deciding"
+"""zset, job id -> until when it waits for a person (ms); while it is requires_action."""
+TENANT_ACTIONS = "sluice:actions:"
+"""zset per tenant, `ACTION_ID JOB_ID` of each action that waits for a person, all with score 0; while there is one."""
 WAKE = "sluice:wake"
 """list of at most one token; idle workers block on it."""
 HELD = "sluice:held:"
@@ -122,6 +126,7 @@ HISTORY = ":history"
 TURNS = ":turns"
 NOTES = ":notes"
 EVENTS = ":events"
+ACTIONS = ":actions"
 PACKED = ":packed"
 """A job's events get this suffix while they are copied into less memory, within one script."""
 
@@ -140,6 +145,17 @@ def events(job_id: str) -> str:
     """stream, id `N-0` -> type, at (ms), data (JSON): event number N of the job (see `shared.events`); the oldest are
     dropped above MOST_EVENTS; lives as long as the job."""
     return JOB + job_id + EVENTS
+
+
+def actions(job_id: str) -> str:
+    """hash, action id -> the question as JSON, `ID:lapsed` -> the record of the journal that says that nobody decided
+    (while it waits), `ID:decided` -> the decision as JSON (see `shared.action`); lives as long as the job."""
+    return JOB + job_id + ACTIONS
+
+
+def tenant_actions(tenant: str) -> str:
+    """See TENANT_ACTIONS."""
+    return TENANT_ACTIONS + tenant
 
 
 def queue(tenant: str) -> str:

@@ -243,6 +243,14 @@ class WebhookSettings(_Section):
     """Keep the first 4 KB of what receivers answer, to be seen in the delivery log."""
 
 
+class ActionSettings(_Section):
+    """Questions to persons: may this call run, and did that one happen?"""
+
+    expire_seconds: Count = 86_400
+    """How long a job waits for a person's decision. After that it goes on without: the call is not run, and the model
+    is told that nobody decided."""
+
+
 class SessionSettings(_Section):
     """What agents remember from job to job. Api and workers need the same."""
 
@@ -269,5 +277,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "chains": Chain,
     "tenants": Tenant,
     "webhooks": WebhookSettings,
+    "actions": ActionSettings,
     "sessions": SessionSettings,
 }

@@ -29,6 +29,7 @@ from shared.errors import SettingsError
 from shared.mistakes import contradictions, explain, nearest, place
 from shared.sections import (
     ANTHROPIC_URL,
+    ActionSettings,
     ApiSettings,
     Chain,
     Name,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     chains: dict[Name, Chain] = {}
     tenants: dict[Name, Tenant] = {}
     webhooks: WebhookSettings = WebhookSettings()
+    actions: ActionSettings = ActionSettings()
     sessions: SessionSettings = SessionSettings()
 
     @classmethod

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from shared.action import Answer, Decision
 from shared.step import Mark, StepIntentRecord, StepRecord, marked
 from shared.stored import build
 from shared.usage import Usage
@@ -94,7 +95,24 @@ class ResultRecord:
     milliseconds: int
 
 
-Record = ModelRecord | BrokenRecord | IntentRecord | ResultRecord | StepIntentRecord | StepRecord
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What a person decided about a tool call; written by the decision itself, while no worker has the job. `input` is
+    that of an edit."""
+
+    kind: ClassVar[str] = "decision"
+    turn: int
+    tool_use_id: str
+    decision: Decision
+    input: dict[str, Any] | None = None
+    comment: str | None = None
+
+    @classmethod
+    def of(cls, turn: int, tool_use_id: str, answer: Answer) -> "DecisionRecord":
+        return cls(turn, tool_use_id, answer.decision, answer.input, answer.comment)
+
+
+Record = ModelRecord | BrokenRecord | IntentRecord | ResultRecord | DecisionRecord | StepIntentRecord | StepRecord
 
 
 def to_json(record: Record) -> str:
@@ -119,6 +137,8 @@ def from_json(text: str) -> Record:
         return build(StepIntentRecord, marked(fields))
     if kind == StepRecord.kind:
         return build(StepRecord, marked(fields))
+    if kind == DecisionRecord.kind:
+        return build(DecisionRecord, fields | {"decision": Decision(fields["decision"])})
     return build(ResultRecord, fields)
 
 
@@ -130,10 +150,30 @@ class ToolCall:
     id: str
     name: str
     input: dict[str, Any]
+    """What the model gave, or what a person put in its place."""
     started: bool
-    """An intent is in the journal: it may have run already."""
+    """An intent is in the journal, and nobody has said since what became of it: it may have run already."""
+    decisions: tuple[DecisionRecord, ...] = ()
+    """What persons have decided about it, oldest first."""
+    begun: bool = False
+    """An intent is in the journal, whatever was said of it since."""
     place: int = 0
     """How many calls of the turn are before it."""
+
+    @property
+    def decided(self) -> DecisionRecord | None:
+        """The decision that is to be carried out; once that has begun there is none."""
+        return self.decisions[-1] if self.decisions and not self.started else None
+
+    @property
+    def permission(self) -> DecisionRecord | None:
+        """By which decision it may run, with which input: the last one counts."""
+        allowed = (one for one in reversed(self.decisions) if one.decision in (Decision.APPROVE, Decision.EDIT))
+        return next(allowed, None)
+
+    @property
+    def edited(self) -> bool:
+        return any(one.decision == Decision.EDIT for one in self.decisions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +233,23 @@ class Transcript:
         last = self.last_model
         if last is None or not last.calls_tools:
             return []
-        of_turn = [record for record in self._records if record.turn == last.turn]
-        answered = {record.tool_use_id for record in of_turn if isinstance(record, ResultRecord)}
-        started = {record.tool_use_id for record in of_turn if isinstance(record, IntentRecord)}
-        return [
-            ToolCall(last.turn, block["id"], block["name"], block["input"], block["id"] in started, place=place)
-            for place, block in enumerate(block for block in last.content if block["type"] == "tool_use")
-            if block["id"] not in answered
-        ]
+        answered = {record.tool_use_id for record in self._of(last.turn) if isinstance(record, ResultRecord)}
+        blocks = enumerate(block for block in last.content if block["type"] == "tool_use")
+        return [self._call(last.turn, block, place) for place, block in blocks if block["id"] not in answered]
+
+    def _of(self, turn: int) -> list[Record]:
+        return [record for record in self._records if record.turn == turn]
+
+    def _call(self, turn: int, block: Block, place: int) -> ToolCall:
+        """The call as the journal leaves it: an intent after the last decision says that it was begun (again)."""
+        kept = (one for one in self._of(turn) if isinstance(one, IntentRecord | DecisionRecord))
+        mine = [one for one in kept if one.tool_use_id == block["id"]]
+        decisions = tuple(one for one in mine if isinstance(one, DecisionRecord))
+        edits = [one.input for one in decisions if one.input is not None]
+        begun = any(isinstance(one, IntentRecord) for one in mine)
+        started = begun and isinstance(mine[-1], IntentRecord)
+        given = [block["input"], *edits][-1]
+        return ToolCall(turn, block["id"], block["name"], given, started, decisions, begun, place)
 
     def calls_of_turns(self, last: int) -> list[list[TurnCall]]:
         """The tool calls of the last so many turns, oldest first."""

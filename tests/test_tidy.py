@@ -44,6 +44,7 @@ LAYERS = (
             "backoff",
             "log",
             "job",
+            "action",
             "states",
             "pace",
             "pool",

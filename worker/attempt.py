@@ -28,7 +28,7 @@ from worker.model_call import CANCELLED, TargetClient
 from worker.narrator import Audience, Narrator
 from worker.provider import ModelRequest, Question
 from worker.purse import Purse
-from worker.tool_runner import ToolOutcome, fits, run_tool
+from worker.tool_runner import ToolOutcome, fits, run_tool, verify
 from worker.tools import ToolContext
 
 
@@ -246,9 +246,8 @@ class Attempt:
         return conversation(self._remembered, target, with_tools=bool(self._agent.tools))
 
     async def run_tool(self, call: ToolCall) -> ToolOutcome:
-        key = f"{self._job.id}/{call.turn}/{call.id}"
         context = ToolContext(
-            idempotency_key=key,
+            idempotency_key=self._key(call),
             tenant=self._job.spec.tenant,
             job_id=self._job.id,
             session_id=self._job.spec.session_id,
@@ -257,6 +256,14 @@ class Attempt:
         )
         self._narrator.tool_started(call)
         return await run_tool(self._agent.tools_by_name[call.name], call, context)
+
+    async def verify(self, call: ToolCall) -> bool | str | None:
+        tool = self._agent.tools_by_name.get(call.name)
+        return await verify(tool, call, self._key(call)) if tool else None
+
+    def _key(self, call: ToolCall) -> str:
+        """The call's idempotency key."""
+        return f"{self._job.id}/{call.turn}/{call.id}"
 
     async def save(self, record: Record) -> None:
         async with self._narrator.saving(record) as told, self._purse.settling(record) as reserved_nano:

@@ -21,9 +21,10 @@ from shared.scratchpad import Scratchpad
 from shared.sessions import Sessions
 from shared.states import Event, Status
 from shared.turn import Transcript
-from worker.agent_loop import run_agent, stopped_short
+from worker.agent_loop import Ask, run_agent, stopped_short
 from worker.agents.agent import Agent, Retry
 from worker.agents.custom import CustomAgent
+from worker.asking import Desk
 from worker.attempt import Attempt, Drained, Interruption
 from worker.budget import Limit, OutOfBudget
 from worker.chain import Chain
@@ -39,7 +40,7 @@ logger = log.get(__name__)
 
 _OTHER_WORKER_SECONDS = 15.0
 
-Verdict = Conclusion | Release
+Verdict = Conclusion | Release | Ask
 
 
 class Running:
@@ -90,6 +91,7 @@ class Executor:
         agents: Mapping[str, Agent],
         chains: Mapping[str, Chain],
         catalogue: Catalogue,
+        desk: Desk,
         max_crashes: int,
     ) -> None:
         self._redis = redis
@@ -102,6 +104,7 @@ class Executor:
         self._agents = agents
         self._chains = chains
         self._catalogue = catalogue
+        self._desk = desk
         self._max_crashes = max_crashes
         self.draining = asyncio.Event()
         self.running: dict[str, Running] = {}
@@ -199,14 +202,18 @@ class Executor:
             notes=notes,
             draining=self.draining,
             interrupted=lambda: running.interruption is not None,
-            seconds_before=max(0, now_ms - (job.started_ms or now_ms)) / 1000,
+            seconds_before=max(0, now_ms - (job.started_ms or now_ms) - job.waited_ms) / 1000,
             seconds_to_deadline=None if deadline_ms is None else max(0, deadline_ms - now_ms) / 1000,
             first=job.started_ms == now_ms,
         )
 
     async def _write(self, job: Job, verdict: Verdict) -> None:
         """Makes the verdict true, however long Redis takes; LeaseLost if somebody else was quicker."""
-        if isinstance(verdict, Release):
+        if isinstance(verdict, Ask):
+            tools = self._agents[job.spec.agent].tools_by_name
+            status = await until_reachable(lambda: self._desk.ask(self._owner, job, tools, verdict))
+            logger.info("job_asks", questions=len(verdict.questions), status=status)
+        elif isinstance(verdict, Release):
             status = await until_reachable(lambda: self._release(job, verdict))
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
             logger.info("job_released", reason=verdict.reason, seconds=round(verdict.delay_seconds, 1), status=status)

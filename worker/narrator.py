@@ -14,15 +14,13 @@ from typing import Any
 from shared import clock
 from shared.errors import StoreUnavailable
 from shared.event_log import EventLog
-from shared.events import LONGEST_TEXT, EventType
+from shared.events import LONGEST_INPUT, LONGEST_TEXT, EventType
 from shared.turn import ModelRecord, Record, ResultRecord, ToolCall
 
 PAUSE_SECONDS = 0.1
 """How much time is between two tellings of one job, for one that was not heard ten times as much."""
 FOLLOWED_SECONDS = 30.0
 """How long a job counts as followed after an api process has said so; it repeats that three times as often."""
-LONGEST_INPUT = 4_000
-"""Characters of a tool call's input that are told; of a longer one the transcript has it."""
 
 
 class Audience:

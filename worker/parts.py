@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from shared import ids, sections
+from shared.actions import Actions
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.checkpoints import Checkpoints
@@ -18,6 +19,7 @@ from shared.settings import Settings
 from worker.adoption import Adoption
 from worker.agents import Agent
 from worker.arq_worker import LeaseWorker
+from worker.asking import Desk
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
@@ -55,6 +57,7 @@ class Parts:
             agents=agents,
             chains=chains,
             catalogue=self.catalogue,
+            desk=Desk(Actions(self.redis), settings.actions.expire_seconds * 1000, retention_ms),
             max_crashes=settings.queue.max_crashes,
         )
         self.keeper = LeaseKeeper(

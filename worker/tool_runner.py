@@ -1,9 +1,10 @@
 """Running one tool call: arguments checked, time limited, whatever happens turned into words for the model."""
 
 import asyncio
+import inspect
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,6 +33,8 @@ class ToolOutcome:
     content: str
     is_error: bool
     milliseconds: int = 0
+    unknown: bool = False
+    """It must not run twice and has not answered in time: it may have happened."""
 
 
 def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
@@ -42,21 +45,17 @@ def refusal(tools: Mapping[str, Tool], call: ToolCall) -> ToolOutcome | None:
     if tool is None:
         known = ", ".join(tools) or "none"
         return ToolOutcome(f"There is no tool {call.name}; there are: {known}.", is_error=True)
-    if call.started and not tool.effect.repeatable:
-        return ToolOutcome(
-            "The outcome of this call is unknown: the process running it stopped before it could report. "
-            "It was not run again. Have a person check before anything is repeated.",
-            is_error=True,
-        )
     arguments = _arguments(tool, call)
-    if isinstance(arguments, ToolOutcome):
-        return arguments
-    if _needs_approval(tool, arguments):
-        return ToolOutcome(
-            "This call needs a person's approval, which cannot be asked for here; it was not run.",
-            is_error=True,
-        )
-    return None
+    return arguments if isinstance(arguments, ToolOutcome) else None
+
+
+def needs_approval(tool: Tool, call: ToolCall) -> bool:
+    """Of a call that fits. A rule that fails has not said that the call may run."""
+    try:
+        return tool.needs_approval(tool.arguments(call.input))
+    except Exception as error:
+        logger.warning("approval_rule_failed", tool=tool.name, error=type(error).__name__)
+        return True
 
 
 def fits(tools: Mapping[str, Tool], call: ToolCall) -> bool:
@@ -70,7 +69,25 @@ async def run_tool(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutc
     outcome = await _run(tool, call, context)
     seconds = clock.monotonic() - started
     metrics.TOOL_SECONDS.labels(tool.name, "error" if outcome.is_error else "ok").observe(seconds)
-    return ToolOutcome(outcome.content, outcome.is_error, int(seconds * 1000))
+    return replace(outcome, milliseconds=int(seconds * 1000))
+
+
+async def verify(tool: Tool, call: ToolCall, idempotency_key: str) -> bool | str | None:
+    """Whether the call has happened, as far as the tool's `verify` can tell: see `worker.tools.Verify`."""
+    if tool.verify is None:
+        return None
+    try:
+        given = tool.arguments(call.input) | {"idempotency_key": idempotency_key}
+        wanted = {name: given[name] for name in inspect.signature(tool.verify).parameters}
+        async with asyncio.timeout(tool.timeout):
+            if inspect.iscoroutinefunction(tool.verify):
+                said = await tool.verify(**wanted)
+            else:
+                said = await in_thread(partial(tool.verify, **wanted))
+    except Exception as error:
+        logger.warning("verify_failed", tool=tool.name, error=type(error).__name__, where=_last_line(error))
+        return None
+    return cut(said) if isinstance(said, str) else said if isinstance(said, bool) else None
 
 
 async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
@@ -107,18 +124,7 @@ def _last_line(error: BaseException) -> str:
 
 def _late(tool: Tool) -> ToolOutcome:
     said = f"The tool did not answer within {tool.timeout:g} seconds."
-    if not tool.effect.repeatable:
-        said += " Its outcome is unknown: it may have happened. Have a person check before anything is repeated."
-    return ToolOutcome(said, is_error=True)
-
-
-def _needs_approval(tool: Tool, arguments: dict[str, Any]) -> bool:
-    """A rule that fails has not said that the call may run."""
-    try:
-        return tool.needs_approval(arguments)
-    except Exception as error:
-        logger.warning("approval_rule_failed", tool=tool.name, error=type(error).__name__)
-        return True
+    return ToolOutcome(said, is_error=True, unknown=not tool.effect.repeatable)
 
 
 def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any] | ToolOutcome:

@@ -15,6 +15,9 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 ApprovalRule = Callable[[dict[str, Any]], bool]
 Approval = Literal["never", "always"] | ApprovalRule
+Verify = Callable[..., bool | str | None] | Callable[..., Awaitable[bool | str | None]]
+"""Whether the call under this `idempotency_key` has happened; may take arguments of the tool, too, by their names. True
+or a text (what the tool would have said): it has. False: it has not, and will not any more. None: nobody can tell."""
 
 
 class Effect(StrEnum):
@@ -60,6 +63,8 @@ class Tool:
     timeout: float
     takes_context: bool
     is_async: bool
+    verify: Verify | None = None
+    """Asked when a call that must not run twice was begun and has no receipt; what it cannot tell, a person does."""
 
     def schema(self) -> dict[str, Any]:
         """The tool as the Messages API takes it."""
@@ -84,9 +89,11 @@ def tool(
     effect: Literal["read", "idempotent", "compensable", "irreversible"],
     approval: Approval = "never",
     timeout: float = 60.0,
+    verify: Verify | None = None,
 ) -> Callable[[Callable[..., Any]], Tool]:
     """Makes a function a tool: its name, docstring and type hints are what the model sees.
 
+    `verify` tells of an irreversible or compensable call whether it has happened: see Verify.
     Raises TypeError at import when the function has no docstring or a parameter that a model cannot give.
     """
 
@@ -123,6 +130,17 @@ def tool(
             timeout=timeout,
             takes_context=takes_context,
             is_async=inspect.iscoroutinefunction(function),
+            verify=_checked(verify, name, effect, fields) if verify else None,
         )
 
     return declare
+
+
+def _checked(verify: Verify, name: str, effect: str, fields: dict[str, Any]) -> Verify:
+    """The function, if it can be asked what it will be."""
+    if Effect(effect).repeatable:
+        raise TypeError(f"tool {name}: verify is for what must not run twice; {effect} tools simply run again")
+    takes = set(inspect.signature(verify).parameters)
+    if "idempotency_key" not in takes or takes - {"idempotency_key", *fields}:
+        raise TypeError(f"tool {name}: verify takes idempotency_key, and parameters of the tool by their names")
+    return verify

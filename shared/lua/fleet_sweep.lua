@@ -1,9 +1,10 @@
 -- fleet_sweep: the worker that has the watch sees to all that time brings about: jobs of dead workers, parked and
--- scheduled jobs that are due, jobs that expire, entries of a stock arq client, lost wake-ups.
+-- scheduled jobs that are due, jobs that expire, questions to a person that do, entries of a stock arq client, lost
+-- wake-ups.
 -- A killed process is silent, and the system has closed its connections: nobody listens to its channel. Both together
 -- are a death, noticed sooner than by its lease. One that is stopped, or cut off without its connections being closed,
 -- keeps its jobs for the lease.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases job_actions
 -- KEYS
 -- ARGV owner lease_ms silent_ms judge_by_ms watch_ms retention_ms
 --   silent_ms   silence after which a worker that nobody listens for is dead
@@ -70,6 +71,21 @@ local function expire()
   end
 end
 
+-- Jobs whose questions nobody has answered in time go on without.
+local function give_up_asking()
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', DECIDING, '-inf', now, 'LIMIT', 0, MOST_AT_ONCE)) do
+    redis.call('ZREM', DECIDING, id)
+    local job = read(id)
+    if job and job.asks then
+      for action in string.gmatch(job.asks, '%S+') do
+        local record = redis.call('HGET', job.key .. ACTIONS, action .. ':lapsed')
+        close_action(job, action, 'expired', '{"decision":"expired"}', record)
+      end
+      go_on(job)
+    end
+  end
+end
+
 -- When the first of these is due, nil for none; what is due already is done first.
 local function first_of(times, see_to)
   local at = tonumber(redis.call('ZRANGE', times, 0, 0, 'WITHSCORES')[2] or nil)
@@ -82,7 +98,8 @@ local dead = roll_call()
 if now <= tonumber(judge_by_ms) then
   for _, worker in ipairs(dead) do bury(worker) end
 end
-local first = math.min(first_of(RETURNING, give_back) or math.huge, first_of(EXPIRING, expire) or math.huge)
+local first = math.min(first_of(RETURNING, give_back) or math.huge, first_of(EXPIRING, expire) or math.huge,
+                       first_of(DECIDING, give_up_asking) or math.huge)
 -- A stock client tells nobody that it has enqueued something.
 local stock = tonumber(redis.call('ZRANGE', ARQ_QUEUE, 0, 0, 'WITHSCORES')[2] or nil)
 if stock and stock <= now then rank(DEFAULT_TENANT) end

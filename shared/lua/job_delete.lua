@@ -19,6 +19,7 @@ if job.session then
     if string.sub(entry, 1, #begins) == begins then redis.call('LREM', history, 1, entry) end
   end
 end
-redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, job.key .. EVENTS, ARQ_RESULT .. id)
+redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, job.key .. EVENTS, job.key .. ACTIONS,
+           ARQ_RESULT .. id)
 redis.call('ZREM', TENANT_JOBS .. tenant, id)
 return 'deleted'

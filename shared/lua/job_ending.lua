@@ -1,7 +1,7 @@
 -- job_ending: what becomes of a job's keys when it gives up its slot or ends.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines unlease, retire
+-- RETURNS nothing: it defines unlease, waits_no_more, retire
 
 -- The worker does not hold the job any more; the time it did is what a job costs in slots.
 local function unlease(job)
@@ -59,12 +59,32 @@ local function leave_session(job)
   announce(next)
 end
 
+-- A job does not wait for a person any more; the time it did does not count as its own.
+local function waits_no_more(job)
+  redis.call('ZREM', DECIDING, job.id)
+  redis.call('HINCRBY', job.key, 'waited_ms', string.format('%.0f', now - redis.call('HGET', job.key, 'asked_ms')))
+  redis.call('HDEL', job.key, 'asks', 'asked_ms')
+  job.asks = false
+end
+
+-- It has ended before anybody decided: what it asked is out of the inbox.
+local function withdraw(job)
+  for action in string.gmatch(job.asks, '%S+') do
+    redis.call('HDEL', job.key .. ACTIONS, action .. ':lapsed')
+    redis.call('HSET', job.key .. ACTIONS, action .. ':decided',
+               string.format('{"decided_ms":%.0f,"decision":"withdrawn"}', now))
+    redis.call('ZREM', TENANT_ACTIONS .. job.tenant, action .. ' ' .. job.id)
+  end
+  waits_no_more(job)
+end
+
 -- A job has ended: takes it out of the queue, leaves arq's result, gives everything of it a lifetime.
 local function retire(job, retention_ms)
   unlease(job)
   redis.call('ZREM', job.queue, job.id)
   redis.call('ZREM', RETURNING, job.id)
   if job.expires_ms and not job.started_ms then redis.call('ZREM', EXPIRING, job.id) end
+  if job.asks then withdraw(job) end
   redis.call('HSET', job.key, 'finished_ms', now)
   redis.call('HDEL', job.key, 'wait_reason', 'next_attempt_ms', 'said')
   if job.wait_reason then count_wait(job.tenant, job.wait_reason, -1) end
@@ -81,6 +101,7 @@ local function retire(job, retention_ms)
   redis.call('PEXPIRE', job.key, retention_ms)
   redis.call('PEXPIRE', job.key .. TURNS, retention_ms)
   redis.call('PEXPIRE', job.key .. NOTES, retention_ms)
+  redis.call('PEXPIRE', job.key .. ACTIONS, retention_ms)
   -- Redis gives a stream that grows 4 KB in advance; a copy has only what it needs.
   redis.call('COPY', job.key .. EVENTS, job.key .. EVENTS .. PACKED)
   redis.call('RENAME', job.key .. EVENTS .. PACKED, job.key .. EVENTS)

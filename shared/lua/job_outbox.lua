@@ -66,4 +66,5 @@ local function post(job, revision)
     spent[#spent + 1] = usage[i] or 0
   end
   redis.call('HSET', DELIVERY .. id, 'job_id', job.id, 'job_status', job.status, 'revision', revision, unpack(spent))
+  if job.asked then redis.call('HSET', DELIVERY .. id, 'actions', job.asked) end
 end

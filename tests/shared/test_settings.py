@@ -46,6 +46,7 @@ DEFAULTS = {
     "tenants": {},
     "webhooks": {"allow_http": False, "allow_private_networks": False, "keep_answers": False},
     "sessions": {"idle_seconds": 3600, "max_history_bytes": 200_000},
+    "actions": {"expire_seconds": 86_400},
 }
 DEFAULT_TARGET = {
     "provider": "anthropic",
@@ -327,6 +328,7 @@ WRONG = {
     "webhooks.keep_answers": ["4096"],
     "sessions.idle_seconds": ["0"],
     "sessions.max_history_bytes": ["0", "1023"],
+    "actions.expire_seconds": ["0"],
     "redis.url": ["", "localhost:6379", "http://h", "redis://h:port", "redis://h:0", "redis://h:99999", "redis://h/x"],
 }
 

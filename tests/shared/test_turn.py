@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.turn import (
     BrokenRecord,
+    DecisionRecord,
     IntentRecord,
     ModelRecord,
     Record,
@@ -52,6 +53,7 @@ models = st.builds(
     served_as=st.sampled_from(ServedAs),
 )
 intents = st.builds(IntentRecord, turn=counts, tool_use_id=texts)
+decisions = st.builds(DecisionRecord, turn=counts, tool_use_id=texts, input=st.none() | st.dictionaries(texts, texts))
 receipts = st.builds(
     ResultRecord,
     turn=counts,
@@ -63,7 +65,7 @@ receipts = st.builds(
 )
 
 
-@given(record=st.one_of(models, intents, receipts))
+@given(record=st.one_of(models, intents, decisions, receipts))
 def test_every_record_survives_its_json(record: Record) -> None:
     text = to_json(record)
     assert from_json(text) == record
@@ -72,7 +74,7 @@ def test_every_record_survives_its_json(record: Record) -> None:
     text.encode()
 
 
-@given(record=st.one_of(models, intents, receipts))
+@given(record=st.one_of(models, intents, decisions, receipts))
 def test_a_record_is_written_the_same_each_time(record: Record) -> None:
     """A repeated append is recognised by its text."""
     assert to_json(from_json(to_json(record))) == to_json(record)
@@ -191,7 +193,7 @@ def test_what_has_no_receipt_is_unanswered_in_the_models_order() -> None:
     journal: list[Record] = [model(1, use("a"), use("b"), use("c")), result(1, "b"), IntentRecord(1, "c")]
     assert Transcript("Go", journal).unanswered() == [
         ToolCall(1, "a", "clock", {"of": "a"}, started=False),
-        ToolCall(1, "c", "clock", {"of": "c"}, started=True, place=2),
+        ToolCall(1, "c", "clock", {"of": "c"}, started=True, begun=True, place=2),
     ]
 
 
@@ -238,7 +240,7 @@ def test_turns_and_usage_are_those_of_the_model_records() -> None:
     assert transcript.usage == Usage(input_tokens=7, cost_nano=9, turns=2)
 
 
-@given(journal=st.lists(st.one_of(models, intents, receipts), max_size=8))
+@given(journal=st.lists(st.one_of(models, intents, decisions, receipts), max_size=8))
 def test_reading_a_journal_changes_nothing(journal: list[Record]) -> None:
     before = [to_json(record) for record in journal]
     transcript = Transcript("Go", journal)

@@ -6,6 +6,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from shared import backoff, ids, keys
+from shared.actions import Actions
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.checkpoints import Checkpoints
@@ -17,6 +18,7 @@ from shared.redis_client import Redis, reachable
 from shared.states import Status
 from shared.submission import Caps
 from tests.shared.queueing import claim
+from worker.asking import Desk
 from worker.attempt import Interruption
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
@@ -37,6 +39,7 @@ def executor(redis: Redis, queue: Queue) -> Executor:
         agents={},
         chains={},
         catalogue=Catalogue(redis),
+        desk=Desk(Actions(redis), 60_000, 60_000),
         max_crashes=5,
     )
 

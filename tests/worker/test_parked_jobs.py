@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared import backoff, keys
+from shared.actions import Actions
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.checkpoints import Checkpoints
@@ -21,6 +22,7 @@ from tests.shared.test_gate import hearing
 from tests.waiting import until
 from tests.worker.test_model_call import ANSWER, Scripted, Step, target
 from worker.agents import Agent
+from worker.asking import Desk
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
@@ -62,6 +64,7 @@ def executor(redis: Any, queue: Queue, gate: Gate, *steps: Step) -> Executor:
         agents={"assistant": Agent(name="assistant", system="")},
         chains={"default": Chain("default", (target(Scripted(*steps)),))},
         catalogue=Catalogue(redis),
+        desk=Desk(Actions(redis), 60_000, 60_000),
         max_crashes=5,
     )
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 
 from shared import keys
+from shared.actions import Actions
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.job import Budget, IncompleteReason, Job, Schedule, WaitReason
@@ -17,6 +18,7 @@ from shared.usage import Usage
 from tests.shared.queueing import claim, submitted, sweep
 from tests.waiting import until
 from worker.agents import Agent, Retry
+from worker.asking import Desk
 from worker.budget import OutOfBudget
 from worker.chain import Chain
 from worker.executor import Executor
@@ -55,6 +57,7 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry = Retry())
         agents={"assistant": Agent(name="assistant", system="", retry=retry)},
         chains={"default": Chain("default", (TargetClient("default", "anthropic", "m", POOL, cast(Any, None)),))},
         catalogue=Catalogue(redis),
+        desk=Desk(Actions(redis), 60_000, 60_000),
         max_crashes=5,
     )
 

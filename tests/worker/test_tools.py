@@ -16,6 +16,7 @@ from shared.scratchpad import Scratchpad
 from shared.turn import ResultRecord, ToolCall, to_json
 from tests.waiting import until
 from worker.agents import Tool, ToolContext, tool
+from worker.next_step import Step, next_step
 from worker.tool_runner import MAX_OUTPUT_BYTES, ToolOutcome, refusal, run_tool
 
 
@@ -450,7 +451,7 @@ def pay(euros: int, force: bool = False) -> str:
 
 
 def may_run(made: Tool, **given: Any) -> bool:
-    return refusal({made.name: made}, ToolCall(1, "x", made.name, given, started=False)) is None
+    return next_step({made.name: made}, ToolCall(1, "x", made.name, given, started=False)) is Step.RUN
 
 
 def test_approval_is_never_always_or_by_the_arguments() -> None:
@@ -480,8 +481,8 @@ def test_a_rule_that_fails_has_not_approved() -> None:
 
 
 def test_nobody_is_asked_about_input_that_does_not_fit() -> None:
-    told = refusal({"pay": declared(pay, approval="always")}, ToolCall(1, "x", "pay", {}, started=False))
-    assert told is not None
+    told = next_step({"pay": declared(pay, approval="always")}, ToolCall(1, "x", "pay", {}, started=False))
+    assert isinstance(told, ToolOutcome)
     assert "euros: Field required" in told.content
 
 
