@@ -11,7 +11,7 @@ from shared.states import FINISHED
 
 _STAY = {keys.AGENTS, keys.WAKE, keys.LISTED, keys.OUTBOX_WAKE}
 _STAY_UNTIL_DELETED = (keys.ENDPOINT, keys.TENANT_ENDPOINTS)
-_PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING}
+_PER_JOB = {keys.LEASES, keys.RETURNING, keys.EXPIRING, keys.DECIDING}
 _PER_TENANT = {keys.TENANTS, keys.TURNS_TAKEN, keys.READY, keys.COUNTS, keys.WAITS, keys.RESERVED}
 
 
@@ -44,6 +44,8 @@ async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) 
         return [
             f"{key}: {member}" for member in members if member.split(":")[0] not in tenants and tenants != set()
         ] + ([] if tenants else [key])
+    if key.startswith(keys.TENANT_ACTIONS):
+        return [f"{key}: {one}" for one in await _members(redis, key) if not await _waits(redis, one)]
     if key.startswith(keys.TENANT_JOBS):
         return [] if key.removeprefix(keys.TENANT_JOBS) in tenants else [key]
     if key.startswith(keys.SESSION):
@@ -54,6 +56,13 @@ async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) 
     if key.startswith("sluice:idempotency:"):
         return [] if await redis.hget(key, "job_id") in unfinished else [key]
     return [] if any(job_id in key for job_id in unfinished) else [key]
+
+
+async def _waits(redis: Any, entry: str) -> bool:
+    """Whether an entry of an inbox is one that its job waits for."""
+    action_id, _, job_id = entry.partition(" ")
+    status, asks = await redis.hmget(keys.job(job_id), "status", "asks")
+    return bool(status == "requires_action" and action_id in (asks or "").split())
 
 
 async def _not_to_be_sent(redis: Any, key: str) -> list[str]:

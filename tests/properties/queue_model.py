@@ -33,6 +33,12 @@ class Entry:
     started: bool = False
     crashes: int = 0
     records: int = 0
+    asks: list[str] = field(default_factory=list)
+    """The actions it waits for, of which each leaves a decision in the journal."""
+    asked: int = 0
+    """How often it has asked."""
+    overdue: bool = False
+    """Its questions have expired."""
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -41,6 +47,14 @@ class Entry:
 
     def happens(self, event: Event) -> None:
         self.status = TRANSITIONS[self.status][event]
+
+    def decided(self, action_id: str) -> None:
+        """Somebody has decided, or nobody did in time."""
+        self.asks.remove(action_id)
+        self.records += 1
+        if not self.asks:
+            self.overdue = False
+            self.happens(Event.DECIDE)
 
 
 @dataclass
@@ -109,6 +123,10 @@ class Model:
         for job in self.unfinished():
             if job.parked and job.ripe:
                 self.comes_in(job)
+        for job in self.unfinished():
+            if job.overdue and job.status == Status.REQUIRES_ACTION:
+                for action_id in list(job.asks):
+                    job.decided(action_id)
         for job in self.unfinished():
             if job.stale and not job.started and job.status == Status.QUEUED:
                 self.moves(job, Event.EXPIRE)

@@ -20,6 +20,8 @@ from hypothesis.stateful import (
 
 from local.redis_server import RedisServer
 from shared import ids, keys
+from shared.action import Answer, Asked, Decision
+from shared.actions import Actions, Taken
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.event_log import EventLog
@@ -33,7 +35,7 @@ from shared.turn import ResultRecord
 from shared.webhook import JOB_URLS, EventType, Webhook
 from tests.key_leaks import leaked_keys
 from tests.properties.queue_model import Entry, Model
-from tests.shared.queueing import fall_silent, fleet, sweep
+from tests.shared.queueing import asked, fall_silent, fleet, sweep
 
 OWNERS = ("worker-a", "worker-b", "worker-c")
 WEIGHTS = {"default": 1.0, "acme": 2.0, "globex": 0.5}
@@ -60,8 +62,10 @@ class JobStates(RuleBasedStateMachine):
         self.queue = Queue(self.redis, retention_ms=60_000)
         self.inspector = Inspector(self.redis)
         self.checkpoints = Checkpoints(self.redis)
+        self.actions = Actions(self.redis)
         self.model = Model(WEIGHTS, MAX_RUNNING)
         self.ticket = 0
+        self.everything_asked: list[tuple[Entry, Asked]] = []
         self.seen: dict[str, tuple[Status, int]] = {}
         self.run(self.redis.flushall())
 
@@ -194,6 +198,8 @@ class JobStates(RuleBasedStateMachine):
                 job.scheduled = False
             self.run(self.redis.zadd(keys.RETURNING, {job.id: 1}, xx=True))
             job.ripe = True
+        elif self.run(self.redis.zadd(keys.DECIDING, {job.id: 1}, xx=True, ch=True)):
+            job.overdue = True
         elif self.run(self.redis.zadd(keys.EXPIRING, {job.id: 1}, xx=True, ch=True)):
             job.stale = True
 
@@ -239,6 +245,43 @@ class JobStates(RuleBasedStateMachine):
         job.outage = reason == WaitReason.PROVIDER_OUTAGE
         assert status == job.status
 
+    @precondition(lambda self: any(job.holder for job in self.model.unfinished()))
+    @rule(owner=st.sampled_from([*OWNERS, None, None]), number=picks, questions=st.integers(1, 3))
+    def ask(self, owner: str | None, number: int, questions: int) -> None:
+        """Mostly by the holder, since all that follows needs a job that waits."""
+        held = [job for job in self.model.unfinished() if job.holder]
+        job = held[number % len(held)]
+        owner = owner or job.holder or ""
+        holds = job.holder == owner
+        record = self.run(self.inspector.job(job.id, tenant=job.tenant)).job
+        wanted = [asked(job.id) for _ in range(questions)]
+        try:
+            status = self.run(self.actions.ask(owner, record, wanted, wait_ms=DELAY_MS, retention_ms=60_000))
+        except LeaseLost:
+            assert not holds
+            return
+        assert holds
+        job.happens(Event.AWAIT_ACTION)
+        job.holder = None
+        assert status == job.status
+        if status == Status.REQUIRES_ACTION:
+            job.asks, job.asked = [one.id for one in wanted], job.asked + 1
+            self.everything_asked += [(job, one) for one in wanted]
+
+    @precondition(lambda self: self.everything_asked)
+    @rule(number=picks, stranger=st.booleans())
+    def decide(self, number: int, stranger: bool) -> None:
+        job, question = self.everything_asked[number % len(self.everything_asked)]
+        tenant = "stranger" if stranger else job.tenant
+        taken = self.run(self.actions.decide(question, Answer(Decision.APPROVE), tenant=tenant))
+        if stranger:
+            assert taken == Taken.UNKNOWN
+        elif question.id in job.asks and job.status == Status.REQUIRES_ACTION:
+            assert taken == Taken.TAKEN
+            job.decided(question.id)
+        else:
+            assert taken == Taken.CLOSED
+
     @rule(most=st.integers(1, 3))
     def wake(self, most: int) -> None:
         self.model.wakes(most)
@@ -264,11 +307,13 @@ class JobStates(RuleBasedStateMachine):
     @precondition(lambda self: self.model.jobs)
     @rule(number=picks)
     def cancel(self, number: int) -> None:
-        job = self.pick(number)
+        waiting = [job for job in self.model.unfinished() if job.asks]
+        job = waiting[0] if waiting and number % 2 else self.pick(number)
         status = self.run(self.queue.cancel(job.id))
         if job.status not in FINISHED:
             self.model.moves(job, Event.CANCEL)
             job.parked = False
+            job.asks = []
         assert status == job.status
 
     @invariant()
@@ -288,7 +333,7 @@ class JobStates(RuleBasedStateMachine):
             page = self.run(EventLog(self.redis).read(job.id, tenant=job.tenant))
             assert page is not None
             assert [event.id for event in page.events] == list(range(1, page.last + 1)), "numbered without gaps"
-            told = [Status(event.data["status"]) for event in page.events]
+            told = [Status(event.data["status"]) for event in page.events if event.type.startswith("job.")]
             assert told[-1] == job.status, "none is missing"
             for before, after in pairwise(told):
                 assert after in TRANSITIONS[before].values(), "none is invented"
@@ -343,7 +388,17 @@ class JobStates(RuleBasedStateMachine):
         told = sorted(self.run(self.redis.hmget(keys.delivery(one), "job_id", "type")) for one in filed)
         jobs = self.model.jobs.values()
         ends = [[job.id, f"job.{job.status}"] for job in jobs if job.status in FINISHED]
-        assert told == sorted(ends + [[job.id, EventType.STARTED] for job in jobs if job.started])
+        questions = [[job.id, EventType.REQUIRES_ACTION] for job in jobs for _ in range(job.asked)]
+        assert told == sorted(ends + questions + [[job.id, EventType.STARTED] for job in jobs if job.started])
+
+    @invariant()
+    def the_inbox_holds_what_is_waited_for(self) -> None:
+        for tenant in WEIGHTS:
+            wanted = {one for job in self.model.unfinished(tenant) for one in job.asks}
+            page = self.run(self.actions.inbox(tenant, limit=100))
+            assert {action.asked.id for action in page.actions} == wanted
+        waiting = {job.id for job in self.model.unfinished() if job.asks}
+        assert set(self.run(self.redis.zrange(keys.DECIDING, 0, -1))) == waiting
 
     @invariant()
     def nothing_leaks(self) -> None:

@@ -4,6 +4,7 @@ import itertools
 from typing import Any
 
 from shared import clock, ids, keys
+from shared.action import ActionKind, Asked
 from shared.fleet import Fleet, Look
 from shared.job import Budget, JobSpec, Priority, Schedule
 from shared.queue import Claim, Queue
@@ -16,6 +17,20 @@ _tickets = itertools.count(1)
 
 def spec(tenant: str = "default", **fields: Any) -> JobSpec:
     return JobSpec(**({"tenant": tenant, "agent": "assistant", "input": "hello", "chain": "default"} | fields))
+
+
+def asked(job_id: str, kind: ActionKind = ActionKind.APPROVAL, **fields: Any) -> Asked:
+    """A question about a call of this job's first turn."""
+    about: dict[str, Any] = {
+        "agent": "assistant",
+        "turn": 1,
+        "tool_call_id": f"toolu_{next(_tickets)}",
+        "tool": "erase",
+        "effect": "irreversible",
+        "input": {"what": "all"},
+        "input_schema": {"type": "object", "properties": {"what": {"type": "string"}}},
+    }
+    return Asked(id=ids.new_action_id(), job_id=job_id, kind=kind, **(about | fields))
 
 
 async def submitted(
