@@ -14,6 +14,7 @@ from api.openapi import completed
 from api.parts import Parts
 from api.problems import FieldError, Problem, from_status, invalid
 from api.routes import (
+    actions,
     agents,
     batches,
     docs,
@@ -38,6 +39,7 @@ ROUTERS = (
     batches.router,
     turns.router,
     sessions.router,
+    actions.router,
     agents.router,
     queue.router,
     limits.router,

@@ -84,6 +84,7 @@ def guide() -> str:
 
 TAGS = [
     {"name": "jobs", "description": "Submit work, wait for it, follow it, cancel it, delete it."},
+    {"name": "actions", "description": "What waits for a person: may this call run, and has that one happened?"},
     {"name": "sessions", "description": "What the jobs of a conversation know of each other."},
     {"name": "agents", "description": "What can be asked for."},
     {

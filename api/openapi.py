@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api.action_schemas import DecisionRequest
 from api.batch_schemas import BatchRequest
 from api.documents import HEADERS, components, header_references
 from api.examples import EXAMPLES
@@ -16,7 +17,9 @@ _FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 def completed(document: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's document with bodies that are read by hand, webhooks, and what every answer has."""
     shared = document["components"]
-    shared["schemas"] |= components(JobRequest, BatchRequest, EndpointRequest, ProblemDocument, *MODELS)
+    shared["schemas"] |= components(
+        JobRequest, BatchRequest, DecisionRequest, EndpointRequest, ProblemDocument, *MODELS
+    )
     for unused in _FASTAPIS_OWN:
         shared["schemas"].pop(unused, None)
     shared["headers"] = HEADERS

@@ -12,6 +12,7 @@ from api.event_stream import Streams
 from api.followers import Followers
 from api.receivers import Receivers
 from shared import ids
+from shared.actions import Actions
 from shared.catalogue import Catalogue
 from shared.chain_scores import ChainScores
 from shared.deliveries import Deliveries
@@ -46,6 +47,7 @@ class Parts:
         self.inspector = Inspector(self.redis)
         self.overview = Overview(self.redis)
         self.events = EventLog(self.redis)
+        self.actions = Actions(self.redis)
         self.streams = Streams(self.events, self.followers, self.settings.api.max_streams)
         self.directory = AgentDirectory(Catalogue(self.redis), Forecasts(self.redis), self.settings.tenants)
         self.endpoints = Endpoints(self.redis)

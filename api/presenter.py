@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from api.action_schemas import action_resource
 from shared.clock import rfc3339
 from shared.inspector import Sighting
 from shared.job import Job
@@ -32,7 +33,7 @@ def job_resource(sighting: Sighting, estimate_nano: int | None) -> dict[str, Any
         "output": job.output,
         "error": _error(job),
         "incomplete_details": _incomplete(job),
-        "required_actions": [],
+        "required_actions": [action_resource(action) for action in job.actions],
         "usage": job.usage.as_json(),
         "estimated_cost_usd": None if estimate_nano is None else dollars(estimate_nano),
         "budget": {

@@ -22,6 +22,7 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     NOT_FINISHED = "not_finished"
     SESSION_BUSY = "session_busy"
+    ALREADY_DECIDED = "already_decided"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
     GONE = "gone"
@@ -82,6 +83,11 @@ KINDS = {
         409,
         "A job of the session has not finished",
         "Wait until it has ended, or cancel it: `detail` names it. A submit without `on_conflict` waits for its turn.",
+    ),
+    Code.ALREADY_DECIDED: Kind(
+        409,
+        "It is decided already",
+        "Nothing is left to do: `detail` says what was decided, by whom it was or by time.",
     ),
     Code.GONE: Kind(410, "The job of this key is gone", "Use a new `Idempotency-Key` if the work is to be done again."),
     Code.BODY_TOO_LARGE: Kind(413, "The body is too large", "Send less: `detail` says how many bytes are taken."),

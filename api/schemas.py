@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from api.action_schemas import ActionResource
 from api.problems import FieldError, invalid
 from api.session_schemas import OnConflict, SessionId
 from api.webhook_schemas import WebhookRequest
@@ -271,7 +272,7 @@ class JobResource(BaseModel):
     output: str | None
     error: ErrorResource | None
     incomplete_details: IncompleteResource | None
-    required_actions: list[dict[str, Any]]
+    required_actions: list[ActionResource]
     usage: UsageResource
     estimated_cost_usd: str | None = Field(
         description="What the whole job is likely to cost: the median of its agent's last jobs, or its own limit if "

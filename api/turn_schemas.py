@@ -6,10 +6,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from api.schemas import UsageResource
+from shared.action import Decision
 from shared.inspector import Journal
 from shared.states import FINISHED, Status
 from shared.step import StepIntentRecord, StepRecord
-from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, ServedAs
+from shared.turn import BrokenRecord, DecisionRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
 
 MOST_TURNS = 100
@@ -17,6 +18,14 @@ MOST_TURNS = 100
 LARGEST_TURN = 1_000_000_000
 
 Outcome = Literal["succeeded", "failed", "pending", "unknown", "not_run"]
+
+
+class DecisionResource(BaseModel):
+    """What a person said of a tool call, or that nobody did in time (`expired`)."""
+
+    decision: Decision
+    edited_input: dict[str, Any] | None
+    comment: str | None
 
 
 class ToolCallResource(BaseModel):
@@ -31,6 +40,7 @@ class ToolCallResource(BaseModel):
     )
     result: str | None
     duration_seconds: float | None
+    decisions: list[DecisionResource] = Field(description="What persons have decided about it, oldest first.")
 
 
 class TurnResource(BaseModel):
@@ -129,7 +139,9 @@ def _turn(record: ModelRecord, journal: Journal) -> dict[str, Any]:
     if not record.calls_tools:
         silent = "not_run"
     calls = [
-        _tool_call(block, receipts.get(block["id"]), silent) for block in record.content if block["type"] == "tool_use"
+        _tool_call(block, receipts.get(block["id"]), silent, _decisions(journal.records, record.turn, block["id"]))
+        for block in record.content
+        if block["type"] == "tool_use"
     ]
     return {
         "object": "turn",
@@ -155,7 +167,19 @@ def _receipts(records: Sequence[Record], turn: int) -> dict[str, ResultRecord]:
     return {one.tool_use_id: one for one in records if isinstance(one, ResultRecord) and one.turn == turn}
 
 
-def _tool_call(block: dict[str, Any], receipt: ResultRecord | None, silent: Outcome) -> dict[str, Any]:
+def _decisions(records: Sequence[Record], turn: int, tool_use_id: str) -> list[dict[str, Any]]:
+    """Those about this call, oldest first."""
+    made = (one for one in records if isinstance(one, DecisionRecord))
+    return [
+        {"decision": one.decision, "edited_input": one.input, "comment": one.comment}
+        for one in made
+        if (one.turn, one.tool_use_id) == (turn, tool_use_id)
+    ]
+
+
+def _tool_call(
+    block: dict[str, Any], receipt: ResultRecord | None, silent: Outcome, decisions: list[dict[str, Any]]
+) -> dict[str, Any]:
     outcome = silent if receipt is None else "failed" if receipt.is_error else "succeeded"
     return {
         "id": block["id"],
@@ -164,4 +188,5 @@ def _tool_call(block: dict[str, Any], receipt: ResultRecord | None, silent: Outc
         "outcome": outcome,
         "result": receipt.content if receipt else None,
         "duration_seconds": receipt.milliseconds / 1000 if receipt else None,
+        "decisions": decisions,
     }

@@ -5,10 +5,12 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.documents import header_references
+from api.examples.actions import ACTION_ID
 from api.examples.jobs import JOB_ID, USAGE
 from api.examples.webhooks import DELIVERY_ID, ENDPOINT_ID
 from api.schemas import UsageResource
 from api.webhook_schemas import EventName
+from shared.action import ActionKind
 from shared.states import Status
 
 _AT = "2026-01-31T12:00:28.900Z"
@@ -24,6 +26,17 @@ _JOB: dict[str, Any] = {
 }
 
 
+class WebhookAction(BaseModel):
+    """A question to a person, to be decided at `POST /v1/jobs/{job_id}/actions/{action_id}`."""
+
+    id: str = Field(examples=[ACTION_ID])
+    kind: ActionKind
+    turn: int
+    tool_call_id: str
+    tool: str
+    expires_at: str
+
+
 class WebhookJob(BaseModel):
     """The job as it was when this happened. Of two events of a job the one with the higher `revision` is the later."""
 
@@ -35,6 +48,10 @@ class WebhookJob(BaseModel):
     metadata: dict[str, str]
     usage: UsageResource
     revision: int
+    required_actions: list[WebhookAction] | None = Field(
+        default=None,
+        description="What a person is to decide, when it waits for one. What is in the calls is in the job.",
+    )
     output: str | None = Field(
         default=None,
         description="There once the job has ended, when it has 20 KB at most; null when the job has none. When it is "

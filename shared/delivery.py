@@ -61,6 +61,8 @@ class JobEvent:
     agent: str
     session_id: str | None
     metadata: dict[str, str]
+    actions: list[dict[str, Any]] | None = None
+    """What it asks a person, without the input; None when it has not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ def _event(record: Mapping[str, str], about: Mapping[str, Any]) -> JobEvent:
         agent=about["agent"],
         session_id=about["session_id"],
         metadata=about["metadata"],
+        actions=json.loads(record["actions"]) if record.get("actions") else None,
     )
 
 

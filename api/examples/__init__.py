@@ -6,7 +6,7 @@ it is given itself.
 
 from typing import Any
 
-from api.examples import batches, jobs, operations, sessions, webhooks
+from api.examples import actions, batches, jobs, operations, sessions, webhooks
 from api.examples.problems import problem_example
 from api.problems import Code
 
@@ -21,6 +21,12 @@ EXAMPLES: dict[str, Any] = {
     "event_list": jobs.EVENT_LIST,
     "turn_list": jobs.TURN_LIST,
     "session": sessions.SESSION,
+    "action_list": actions.ACTION_LIST,
+    "approve": actions.APPROVE,
+    "edit": actions.EDIT,
+    "not_done": actions.NOT_DONE,
+    "approved": actions.APPROVED,
+    "edited": actions.EDITED,
     "each_by_itself": batches.EACH_BY_ITSELF,
     "all_or_nothing": batches.ALL_OR_NOTHING,
     "all_taken": batches.ALL_TAKEN,

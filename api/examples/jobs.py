@@ -125,6 +125,7 @@ TURN_LIST: dict[str, Any] = {
                     "outcome": "succeeded",
                     "result": "391",
                     "duration_seconds": 0.004,
+                    "decisions": [],
                 }
             ],
         }

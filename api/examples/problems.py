@@ -21,6 +21,7 @@ _DETAILS = {
     Code.NOT_FINISHED: "The job has not finished: cancel it first, or wait until it has ended.",
     Code.SESSION_BUSY: f"{_JOB} of the session chat-17 has not finished. Wait for its end or cancel it, or leave out "
     "on_conflict: then the job waits for its turn.",
+    Code.ALREADY_DECIDED: "It was decided before: approve at 2026-01-31T12:00:00.000Z.",
     Code.GONE: f"This Idempotency-Key has made {_JOB}, which was deleted, or removed after its retention. Use a new "
     "key if the work is to be done again.",
     Code.BODY_TOO_LARGE: "The body may have 1048576 bytes at most; send less.",

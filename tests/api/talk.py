@@ -10,6 +10,8 @@ from api.problems import Code
 from api.schemas import JobResource
 from local.service_process import LogLine
 from shared import ids, keys
+from shared.action import Asked
+from shared.actions import Actions
 from shared.catalogue import AgentEntry, Catalogue
 from shared.job import Job, JobSpec
 from shared.queue import Conclusion, Queue
@@ -150,6 +152,9 @@ class StandIn:
 
     async def finish(self, job_id: str, output: str = "Done.", event: Event = Event.SUCCEED) -> Status:
         return await self._queue.finish("stand-in", job_id, Conclusion(event, output))
+
+    async def ask(self, job: Job, *questions: Asked, wait_ms: int = 3_600_000) -> Status:
+        return await Actions(self._redis).ask("stand-in", job, questions, wait_ms=wait_ms, retention_ms=3_600_000)
 
     async def run(self, output: str = "Done.") -> str:
         """Takes the next job and ends it well; its id."""

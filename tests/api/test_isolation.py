@@ -15,40 +15,55 @@ from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared import ids
 from shared.redis_client import Redis
-from tests.api.talk import WORK, announce, client, job_of, tracebacks
+from tests.api.talk import WORK, StandIn, announce, client, job_of, tracebacks
 from tests.api.tenancy import ACME, GLOBEX, SETTINGS, api_of, bearer
+from tests.shared.queueing import asked
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 SECRET = "what acme keeps to itself"
 
 
-async def a_job(http: httpx2.AsyncClient) -> str:
+Named = dict[str, str]
+"""Ids by the names of the parameters that they are given as."""
+
+
+async def a_job(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
     body = WORK | {"input": SECRET * 1000, "metadata": {"of": SECRET}, "session_id": "acme-session"}
     return str(job_of(await http.post("/v1/jobs", json=body, headers=bearer(ACME)), 202)["id"])
 
 
-async def a_session(http: httpx2.AsyncClient) -> str:
-    await a_job(http)
+async def a_session(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
+    await a_job(http, redis, named)
     return "acme-session"
 
 
-async def an_endpoint(http: httpx2.AsyncClient) -> str:
+async def an_action(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
+    """One of the job that is named with it."""
+    worker = StandIn(redis)
+    job = next(job for job in await worker.take(100) if job.id == named["job_id"])
+    question = asked(job.id, input={"of": SECRET})
+    await worker.ask(job, question)
+    return question.id
+
+
+async def an_endpoint(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
     body = {"url": "https://hooks.acme.example/", "description": SECRET}
     answer = await http.post("/v1/webhook_endpoints", json=body, headers=bearer(ACME))
     assert answer.status_code == 201
     return str(answer.json()["id"])
 
 
-async def a_delivery(http: httpx2.AsyncClient) -> str:
-    endpoint_id = await an_endpoint(http)
+async def a_delivery(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
+    endpoint_id = await an_endpoint(http, redis, named)
     answer = await http.post(f"/v1/webhook_endpoints/{endpoint_id}/test", headers=bearer(ACME))
     assert answer.status_code == 202
     return str(answer.json()["id"])
 
 
-MADE: dict[str, Callable[[httpx2.AsyncClient], Awaitable[str]]] = {
+MADE: dict[str, Callable[[httpx2.AsyncClient, Redis, Named], Awaitable[str]]] = {
     "job_id": a_job,
     "session_id": a_session,
+    "action_id": an_action,
     "endpoint_id": an_endpoint,
     "delivery_id": a_delivery,
 }
@@ -56,6 +71,7 @@ MADE: dict[str, Callable[[httpx2.AsyncClient], Awaitable[str]]] = {
 NEVER_MADE = {
     "job_id": ids.new_job_id(),
     "session_id": "nobodys-session",
+    "action_id": ids.new_action_id(),
     "endpoint_id": ids.new_endpoint_id(),
     "delivery_id": ids.new_test_delivery_id(),
 }
@@ -110,6 +126,14 @@ async def endpoints(http: httpx2.AsyncClient) -> list[Endpoint]:
     ]
 
 
+async def made_for(endpoint: Endpoint, http: httpx2.AsyncClient, redis: Redis) -> Named:
+    """Acme's things, one for each id that the endpoint takes."""
+    named: Named = {}
+    for name in endpoint.ids:
+        named[name] = await MADE[name](http, redis, named)
+    return named
+
+
 def bare(answer: httpx2.Response, named: dict[str, str]) -> tuple[int, str, dict[str, str]]:
     """An answer without what differs from request to request."""
     text = answer.text.replace(answer.headers["x-request-id"], "REQUEST")
@@ -136,7 +160,7 @@ async def test_an_id_of_another_tenant_is_as_one_that_there_is_not(http: httpx2.
     assert not unknown, "say in MADE and NEVER_MADE how to get one"
 
     for endpoint in found:
-        theirs = {name: await MADE[name](http) for name in endpoint.ids}
+        theirs = await made_for(endpoint, http, redis)
         missing = {name: NEVER_MADE[name] for name in endpoint.ids}
         await endpoint.call(http, GLOBEX, missing)  # whatever the first of its kind has to load
         absent, needed = await commands(redis, endpoint.call(http, GLOBEX, missing))
@@ -148,8 +172,9 @@ async def test_an_id_of_another_tenant_is_as_one_that_there_is_not(http: httpx2.
         assert SECRET not in answer.text
 
 
-async def test_nothing_of_another_tenant_is_in_any_list(http: httpx2.AsyncClient) -> None:
-    job_id = await a_job(http)
+async def test_nothing_of_another_tenant_is_in_any_list(http: httpx2.AsyncClient, redis: Redis) -> None:
+    job_id = await a_job(http, redis, {})
+    await an_action(http, redis, {"job_id": job_id})
     looked_at = [endpoint for endpoint in await endpoints(http) if endpoint.method == "GET" and not endpoint.ids]
     assert len(looked_at) >= 5
     for endpoint in looked_at:
@@ -161,7 +186,7 @@ async def test_nothing_of_another_tenant_is_in_any_list(http: httpx2.AsyncClient
 
 async def test_acmes_things_are_as_they_were(http: httpx2.AsyncClient, redis: Redis) -> None:
     for endpoint in await endpoints(http):
-        theirs = {name: await MADE[name](http) for name in endpoint.ids}
+        theirs = await made_for(endpoint, http, redis)
         before = {name: await redis.hgetall(f"sluice:job:{job_id}") for name, job_id in theirs.items()}
         await endpoint.call(http, GLOBEX, theirs)
         assert {name: await redis.hgetall(f"sluice:job:{job_id}") for name, job_id in theirs.items()} == before

@@ -12,8 +12,9 @@ from shared.states import Event
 from shared.step import Mark, StepIntentRecord, StepRecord
 from shared.turn import BrokenRecord, IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
-from tests.api.talk import StandIn, pointers, problem
+from tests.api.talk import WORK, StandIn, job_of, pointers, problem
 from tests.api.test_read import STRANGE_IDS
+from tests.shared.queueing import asked
 
 COST = Usage(input_tokens=100, output_tokens=20, model_calls=1, turns=1, cost_nano=1_230_000)
 
@@ -90,6 +91,7 @@ async def test_a_turn_tells_all_of_it(http: httpx2.AsyncClient, worker: StandIn,
                 "outcome": "succeeded",
                 "result": "noon",
                 "duration_seconds": 0.25,
+                "decisions": [],
             }
         ],
     }
@@ -141,6 +143,25 @@ async def test_turns_are_read_page_by_page(http: httpx2.AsyncClient, worker: Sta
     assert seen == [1, 2, 3, 4, 5]
     assert (await http.get(f"/v1/jobs/{job_id}/turns?after=5")).json()["data"] == []
     assert pointers(problem(await http.get(f"/v1/jobs/{job_id}/turns?limit=0"), 422)) == {"?limit"}
+
+
+async def test_what_a_person_has_decided_stands_with_the_call(
+    http: httpx2.AsyncClient, worker: StandIn, redis: Redis
+) -> None:
+    job_id = job_of(await http.post("/v1/jobs", json=WORK), 202)["id"]
+    (job,) = await worker.take()
+    await Checkpoints(redis).append("stand-in", job_id, 0, asks("a", "b"))
+    question = asked(job_id, tool_call_id="toolu_a")
+    await worker.ask(job, question)
+    edit = {"decision": "edit", "input": {"what": "half"}, "comment": "Not all."}
+    assert (await http.post(f"/v1/jobs/{job_id}/actions/{question.id}", json=edit)).status_code == 200
+
+    (turn,) = (await turns(http, job_id))["data"]
+
+    edited, other = turn["tool_calls"]
+    assert edited["decisions"] == [{"decision": "edit", "edited_input": {"what": "half"}, "comment": "Not all."}]
+    assert (edited["input"], edited["outcome"]) == ({"x": "a"}, "pending"), "the model's own"
+    assert other["decisions"] == []
 
 
 async def test_what_has_no_receipt_is_pending_and_in_the_end_unknown(

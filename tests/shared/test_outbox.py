@@ -1,23 +1,27 @@
 """The outbox: written with the event itself, leased to couriers, fair to hosts, kept for the log."""
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared import clock, ids, keys
+from shared.actions import Actions
 from shared.deliveries import Deliveries
 from shared.delivery import DeliveryState, FailedBecause, Try
 from shared.endpoints import Endpoints
 from shared.job import JobSpec, Schedule, WaitReason
 from shared.outbox import LEASE_MS, Outbox, Parcel, Pickup, Room, Settlement
 from shared.queue import Conclusion, Queue
+from shared.redis_client import Redis
 from shared.scripts import script
 from shared.states import FINISHED, Event
 from shared.submission import Accepted
 from shared.webhook import JOB_URLS, USUAL_EVENTS, EventType, Webhook
-from tests.shared.queueing import RETENTION_MS, claim, die, spec, sweep
+from tests.shared.queueing import RETENTION_MS, asked, claim, die, spec, sweep
+from worker.webhooks.message import body
 
 ALL = tuple(str(one) for one in EventType)
 PLENTY = Room(most=50, per_well=50, per_other=50, others=50)
@@ -153,19 +157,25 @@ async def test_a_start_is_told_once_and_only_to_who_asked(queue: Queue, outbox: 
     await queue.cancel(quiet)
 
 
-async def test_a_wait_for_a_person_is_told_by_whatever_script_brings_it_about(
-    redis: Any, queue: Queue, outbox: Outbox
-) -> None:
+async def test_a_wait_for_a_person_is_told_with_what_is_asked(redis: Redis, queue: Queue, outbox: Outbox) -> None:
     job_id = await submitted(queue, told())
-    await claim(queue, "worker")
-    common = script("job_finish").text.split("-- job_finish:")[0]
+    (job,) = (await claim(queue, "worker")).jobs
+    question = asked(job_id, input={"what": "a secret"})
 
-    await redis.eval(f"{common} transition(read(id), 'await_action')", 0, job_id, *[""] * 6)
+    await Actions(redis).ask("worker", job, [question], wait_ms=60_000, retention_ms=60_000)
 
     (parcel,) = (await outbox.claim(PLENTY)).parcels
     assert (parcel.delivery.type, parcel.output_bytes) == ("job.requires_action", None)
     assert parcel.delivery.event is not None
     assert parcel.delivery.event.status == "requires_action"
+    assert parcel.delivery.event.actions is not None
+    (action,) = parcel.delivery.event.actions
+    assert action == question.brief() | {"expires_ms": action["expires_ms"]}
+    data = json.loads(body(parcel))["data"]
+    expires_at = clock.rfc3339(action["expires_ms"])
+    wanted = {name: value for name, value in question.brief().items() if name != "action_id"}
+    assert data["required_actions"] == [{"id": question.id, "expires_at": expires_at} | wanted]
+    assert "secret" not in str(data)
     await queue.cancel(job_id)
     assert await types(outbox) == ["job.cancelled"]
 

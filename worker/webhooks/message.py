@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from pydantic_core import to_json
 
 from shared.clock import rfc3339
+from shared.delivery import JobEvent
 from shared.outbox import Parcel
 from worker.webhooks.signature import signature
 
@@ -47,4 +48,13 @@ def _data(parcel: Parcel) -> dict[str, Any]:
         "revision": event.revision,
     }
     inside = parcel.output is not None or parcel.output_bytes == 0
-    return data | ({"output": parcel.output} if inside else {})
+    return data | ({"output": parcel.output} if inside else {}) | _asked(event)
+
+
+def _asked(event: JobEvent) -> dict[str, Any]:
+    """What a person is to decide; the input of the calls is in the job."""
+    if event.actions is None:
+        return {}
+    renamed = {"action_id": "id", "expires_ms": "expires_at"}
+    actions = [one | {"expires_ms": rfc3339(one["expires_ms"])} for one in event.actions]
+    return {"required_actions": [{renamed.get(name, name): value for name, value in one.items()} for one in actions]}
