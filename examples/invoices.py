@@ -47,10 +47,21 @@ async def send_reminder(number: str, context: ToolContext) -> str:
     return f"{invoice.customer} was reminded of invoice {number} over {invoice.euros} euros."
 
 
-@tool(effect="irreversible", approval="always", timeout=30)
+_DELETIONS: dict[str, str] = {}
+"""What was deleted, by idempotency key. Real books would keep this beside the invoices, in one transaction."""
+
+
+async def was_deleted(idempotency_key: str) -> str | None:
+    """These books live in one process: what another one did before it died they cannot tell, so a person is asked."""
+    number = _DELETIONS.get(idempotency_key)
+    return f"Invoice {number} is deleted." if number else None
+
+
+@tool(effect="irreversible", approval="always", timeout=30, verify=was_deleted)
 async def delete_invoice(number: str, context: ToolContext) -> str:
     """Delete an invoice for ever."""
     _BOOKS.pop(number, None)
+    _DELETIONS[context.idempotency_key] = number
     context.logger.info("invoice_deleted", invoice=number, idempotency_key=context.idempotency_key)
     return f"Invoice {number} is deleted."
 

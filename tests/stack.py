@@ -81,6 +81,17 @@ class Stack:
             records = [json.loads(line) for line in redis.lrange(keys.turns(job_id), 0, -1)]
         return [record for record in records if record["kind"] == "result"]
 
+    def asked(self, job_id: str, seconds: float = 30) -> list[dict[str, Any]]:
+        """What the job asks, as soon as it waits for a person."""
+        actions: list[dict[str, Any]] = self.until(job_id, "requires_action", seconds)["required_actions"]
+        return actions
+
+    def decide(self, action: dict[str, Any], decision: str, **fields: Any) -> dict[str, Any]:
+        """The action as it is decided."""
+        answer = self.http.post(action["links"]["decide"], json={"decision": decision, **fields})
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
 
 @contextmanager
 def stack(redis_url: str, provider_url: str, workers: int = 1, **settings: str) -> Iterator[Stack]:

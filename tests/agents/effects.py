@@ -36,8 +36,19 @@ async def die() -> str:
 
 @tool(effect="irreversible", approval="always")
 async def erase(key: str) -> str:
-    """Erase a key for ever."""
-    raise AssertionError("must not run without approval")
+    """Count one erasure under a key."""
+    redis = connect(os.environ["REDIS_URL"])
+    await redis.incr(key)  # type: ignore[attr-defined]
+    return f"erased {key}"
+
+
+@tool(effect="irreversible", timeout=0.3)
+async def vanish(key: str) -> str:
+    """Count one run under a key, and take far too long to say so."""
+    redis = connect(os.environ["REDIS_URL"])
+    await redis.incr(key)  # type: ignore[attr-defined]
+    await asyncio.sleep(30)
+    return "late"
 
 
 @tool(effect="read", timeout=0.2)
@@ -53,4 +64,6 @@ def broken(depth: int) -> str:
     raise RuntimeError(f"broken at {depth}")
 
 
-effects = Agent(name="effects", system="You do what tests ask.", tools=[launch, hog, die, erase, sleepy, broken])
+effects = Agent(
+    name="effects", system="You do what tests ask.", tools=[launch, hog, die, erase, vanish, sleepy, broken]
+)

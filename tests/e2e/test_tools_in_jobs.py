@@ -1,4 +1,4 @@
-"""Tool calls in a real job: what the model is told when a tool fails, is late, is unknown or needs a person."""
+"""Tool calls in a real job: what the model is told when a tool fails, is late or is called wrongly."""
 
 import pytest
 
@@ -10,7 +10,6 @@ CASES = [
     ("broken", {"depth": "deep"}, "depth: Input should be a valid integer"),
     ("broken", {"depth": 1, "width": 2}, "width: Extra inputs are not permitted"),
     ("sleepy", {}, "did not answer within 0.2 seconds"),
-    ("erase", {"key": "x"}, "needs a person's approval"),
 ]
 
 
@@ -27,21 +26,6 @@ def test_a_tool_that_fails_is_an_answer_to_the_model(
     (result,) = running.results(job["id"])
     assert result["is_error"]
     assert told in result["content"]
-
-
-def test_an_invoice_is_never_deleted_without_approval(running: Stack) -> None:
-    prompt = scripted(
-        turns=[
-            {"tools": [{"name": "delete_invoice", "input": {"number": "2026-003"}}]},
-            {"tools": [{"name": "lookup_invoice", "input": {"number": "2026-003"}}]},
-            {"text": "It is still there."},
-        ]
-    )
-    job = running.finished(running.submit("invoices", prompt))
-
-    refused, found = running.results(job["id"])
-    assert "approval" in refused["content"]
-    assert '"number":"2026-003"' in found["content"]
 
 
 def test_reads_of_one_turn_run_beside_each_other(running: Stack) -> None:

@@ -82,7 +82,7 @@ async def test_many_jobs_survive_the_death_of_their_worker(
             assert len(bought) <= 4, "at most the turn in flight is bought twice"
 
 
-async def test_a_tool_that_cannot_run_twice_is_not_run_again_after_a_crash(
+async def test_a_person_is_asked_about_a_tool_that_must_not_run_twice_after_a_crash(
     redis: Redis, redis_server: RedisServer, provider: ProviderProcess
 ) -> None:
     agents = {"SLUICE_WORKER__AGENTS": json.dumps(["tests.agents.effects"]), **QUICK_LEASE}
@@ -95,14 +95,16 @@ async def test_a_tool_that_cannot_run_twice_is_not_run_again_after_a_crash(
 
         running.workers[0].signal(signal.SIGKILL)
         running.add_worker()
+        (action,) = running.asked(job_id)
+        assert (action["kind"], action["tool"]) == ("outcome", "launch")
+        running.decide(action, "done")
         job = running.finished(job_id)
 
         assert job["status"] == "succeeded", job
         assert await redis.get("effects:launched") == "1", "the effect happened once"
-        journal = await redis.lrange(keys.turns(job_id), 0, -1)
-        results = [json.loads(line) for line in journal if '"kind":"result"' in line]
-        assert results[0]["is_error"]
-        assert "unknown" in results[0]["content"]
+        (result,) = running.results(job_id)
+        assert not result["is_error"]
+        assert "A person has checked that this call happened" in result["content"]
         await redis.delete("effects:launched")
 
 
