@@ -31,7 +31,8 @@ test-gateway: $(READY) $(GATEWAY)/.ready ## Run workers through a real LiteLLM p
 test-examples: $(EXAMPLES)/.ready ## Run the examples that need other agent libraries (installs those)
 	@$(EXAMPLES)/bin/python -m pytest -q -m examples tests/examples
 
-faults: $(READY) ## Break everything while JOBS=1000 run, and see that what was promised holds (SEED=7: the same again)
+faults: $(READY) ## Kill workers at every point, break everything while JOBS=1000 run, and see that promises hold (SEED=7)
+	@$(RUN) tests.faults.points
 	@$(RUN) tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(JOBS),--jobs $(JOBS)) $(if $(WORKERS),--workers $(WORKERS))
 
 check: lint format-check types ## Lint, formatting and types, without the tests

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from local.guard import Guard
 from local.log_line import readable
@@ -36,12 +36,13 @@ class ServiceProcess:
 
     def __init__(
         self,
-        part: Literal["api", "worker"],
+        part: str,
         environment: Mapping[str, str],
         *,
         on_log: Callable[[LogLine], None] | None = None,
     ) -> None:
-        """`environment` is all it gets besides PATH and the like: no setting leaks in from outside."""
+        """`part` is the module that `python -m` runs: api, worker, or a test's build of one. `environment` is all it
+        gets besides PATH and the like: no setting leaks in from outside."""
         self._part = part
         self._environment = _clean() | dict(environment)
         self._on_log = on_log

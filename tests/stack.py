@@ -46,8 +46,9 @@ class Stack:
     def __exit__(self, *error: object) -> None:
         self._exits.close()
 
-    def add_worker(self, **settings: str) -> ServiceProcess:
-        worker = self._exits.enter_context(ServiceProcess("worker", self._environment | settings))
+    def add_worker(self, build: str = "worker", **settings: str) -> ServiceProcess:
+        """`build` is the module to run: a test may have one of its own."""
+        worker = self._exits.enter_context(ServiceProcess(build, self._environment | settings))
         self.workers.append(worker)
         return worker
 
