@@ -6,11 +6,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from api.schemas import UsageResource
-from shared.action import Decision
+from shared.action import Decision, DecisionRecord
 from shared.inspector import Journal
 from shared.states import FINISHED, Status
 from shared.step import StepIntentRecord, StepRecord
-from shared.turn import BrokenRecord, DecisionRecord, ModelRecord, Record, ResultRecord, ServedAs
+from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
 
 MOST_TURNS = 100

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from shared.stored import build
 
@@ -91,6 +91,23 @@ class Answer:
 
     def to_json(self) -> str:
         return _text(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What a person decided about a tool call; written by the decision itself, while no worker has the job. `input` is
+    that of an edit."""
+
+    kind: ClassVar[str] = "decision"
+    turn: int
+    tool_use_id: str
+    decision: Decision
+    input: dict[str, Any] | None = None
+    comment: str | None = None
+
+    @classmethod
+    def of(cls, turn: int, tool_use_id: str, answer: Answer) -> "DecisionRecord":
+        return cls(turn, tool_use_id, answer.decision, answer.input, answer.comment)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shared import keys
-from shared.action import Action, Answer, Asked, Decision
+from shared.action import Action, Answer, Asked, Decision, DecisionRecord
 from shared.errors import LeaseLost
 from shared.events import LONGEST_INPUT
 from shared.job import Job
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
 from shared.states import Status
-from shared.turn import DecisionRecord, to_json
+from shared.turn import to_json
 
 
 class Taken(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from shared.action import Answer, Decision
+from shared.action import Decision, DecisionRecord
 from shared.step import Mark, StepIntentRecord, StepRecord, marked
 from shared.stored import build
 from shared.usage import Usage
@@ -93,23 +93,6 @@ class ResultRecord:
     content: str
     is_error: bool
     milliseconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRecord:
-    """What a person decided about a tool call; written by the decision itself, while no worker has the job. `input` is
-    that of an edit."""
-
-    kind: ClassVar[str] = "decision"
-    turn: int
-    tool_use_id: str
-    decision: Decision
-    input: dict[str, Any] | None = None
-    comment: str | None = None
-
-    @classmethod
-    def of(cls, turn: int, tool_use_id: str, answer: Answer) -> "DecisionRecord":
-        return cls(turn, tool_use_id, answer.decision, answer.input, answer.comment)
 
 
 Record = ModelRecord | BrokenRecord | IntentRecord | ResultRecord | DecisionRecord | StepIntentRecord | StepRecord

@@ -94,6 +94,7 @@ class Stack:
         body: dict[str, Any] = answer.json()
         return body
 
+
 @contextmanager
 def stack(redis_url: str, provider_url: str, workers: int = 1, **settings: str) -> Iterator[Stack]:
     """An api with so many workers."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared import ids, keys
-from shared.action import Action, ActionKind, ActionStatus, Answer, Asked, Decision
+from shared.action import Action, ActionKind, ActionStatus, Answer, Asked, Decision, DecisionRecord
 from shared.actions import Actions, Taken
 from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
@@ -16,7 +16,7 @@ from shared.queue import Conclusion, Deletion, Queue
 from shared.redis_client import Redis
 from shared.states import Event, Status
 from shared.submission import Caps
-from shared.turn import DecisionRecord, IntentRecord, from_json
+from shared.turn import IntentRecord, from_json
 from shared.webhook import JOB_URLS, Webhook
 from tests.shared.queueing import asked, claim, claimed, spec, submitted, sweep
 

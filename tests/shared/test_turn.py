@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.action import DecisionRecord
 from shared.turn import (
     BrokenRecord,
-    DecisionRecord,
     IntentRecord,
     ModelRecord,
     Record,

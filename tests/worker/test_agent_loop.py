@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.action import ActionKind, Decision
+from shared.action import ActionKind, Decision, DecisionRecord
 from shared.errors import LeaseLost
 from shared.job import IncompleteReason
 from shared.queue import Conclusion
 from shared.states import Event
-from shared.turn import Block, DecisionRecord, IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
+from shared.turn import Block, IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
 from shared.usage import Usage
 from worker.agent_loop import Ask, run_agent
 from worker.agents import Agent, tool

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared.action import ActionKind, Decision
+from shared.action import ActionKind, Decision, DecisionRecord
 from shared.queue import Conclusion
 from shared.states import Event
-from shared.turn import DecisionRecord, IntentRecord, Record, Transcript
+from shared.turn import IntentRecord, Record, Transcript
 from tests.worker.test_agent_loop import Recorded, Script, answer, results
 from worker.agent_loop import Ask, run_agent
 from worker.agents import Agent, tool
