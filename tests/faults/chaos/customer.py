@@ -6,6 +6,7 @@ waits as long as it was asked to. Anything else it is told is strange, and writt
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx2
 
 from client.sluice_client import FINISHED
 from tests.faults.chaos.errands import TENANTS, Errand
+from tests.faults.chaos.person import Person
 
 _LONGEST_PAUSE = 1.0
 _PAUSE = 0.1
@@ -20,6 +22,8 @@ _FOLLOW_SECONDS = 10
 _PATIENCE_SECONDS = 30
 _UNCHANGED = 304
 _GOOD = {200, 202, _UNCHANGED}
+_DECIDED = 409
+"""What a decision is answered that was taken already: the first answer was lost."""
 _PASSING = {429, 503}
 _PROBLEM = "application/problem+json"
 
@@ -39,6 +43,8 @@ class Story:
     """The job as it is after the whole run."""
     cancel: str | None = None
     """The status that the cancel was answered with."""
+    asked: int = 0
+    """How often it was asked whether something has happened."""
     repeats: int = 0
     """How often something had to be asked again."""
     strange: list[str] = field(default_factory=list)
@@ -54,10 +60,11 @@ class Story:
 
 
 class Customer:
-    """Talks to the api at `http` for the tenant of each errand."""
+    """Talks to the api at `http` for the tenant of each errand, and asks `person` what he is asked."""
 
-    def __init__(self, http: httpx2.AsyncClient) -> None:
+    def __init__(self, http: httpx2.AsyncClient, person: Person) -> None:
         self._http = http
+        self._person = person
 
     async def see_through(self, story: Story) -> None:
         """From the submit to the end, however long that takes."""
@@ -70,6 +77,8 @@ class Customer:
                 await self._cancel(story)
             if story.last:
                 return
+            for action in job["required_actions"]:
+                await self._decide(story, action)
             answer = await self._next_change(story, answer.headers["etag"])
 
     async def look_again(self, story: Story) -> None:
@@ -105,6 +114,11 @@ class Customer:
         if answer:
             story.sees(answer.json())
 
+    async def _decide(self, story: Story, action: dict[str, Any]) -> None:
+        story.asked += 1
+        said = {"decision": await self._person.says(action)}
+        await self._ask(story, "POST", action["links"]["decide"], good=_GOOD | {_DECIDED}, json=said)
+
     async def _next_change(self, story: Story, etag: str) -> httpx2.Response | None:
         path = f"/v1/jobs/{story.job_id}?wait={_FOLLOW_SECONDS}"
         while True:
@@ -112,7 +126,9 @@ class Customer:
             if answer is None or answer.status_code != _UNCHANGED:
                 return answer
 
-    async def _ask(self, story: Story, method: str, path: str, **request: Any) -> httpx2.Response | None:
+    async def _ask(
+        self, story: Story, method: str, path: str, good: AbstractSet[int] = _GOOD, **request: Any
+    ) -> httpx2.Response | None:
         """The answer, however often it has to be asked for; None for a strange one."""
         request["headers"] = request.get("headers", {}) | _key(story.errand.tenant)
         while True:
@@ -122,7 +138,7 @@ class Customer:
                 story.repeats += 1
                 await asyncio.sleep(_PAUSE)
                 continue
-            if answer.status_code in _GOOD:
+            if answer.status_code in good:
                 return answer
             if not _honest_refusal(answer):
                 story.strange.append(f"{method} {path}: {answer.status_code} {answer.text[:500]}")

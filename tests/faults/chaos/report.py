@@ -57,6 +57,7 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, int]]:
     yield "jobs accepted", sum(bool(exhibit.job_id) for exhibit in exhibits)
     yield "ended succeeded", ends.count("succeeded")
     yield "ended cancelled", ends.count("cancelled")
+    yield "questions to a person, whether something has happened", sum(exhibit.story.asked for exhibit in exhibits)
     yield "requests that had to be repeated", sum(exhibit.story.repeats for exhibit in exhibits)
     yield "turns in journals", sum(len(exhibit.turns) for exhibit in exhibits)
     yield "jobs that lost a worker", sum(_attempt(exhibit) > 1 for exhibit in exhibits)

@@ -9,6 +9,7 @@ from tests.faults.chaos.customer import Customer, Story, all_see_through, http_c
 from tests.faults.chaos.errands import TENANTS, make_errands
 from tests.faults.chaos.evidence import Evidence, gather
 from tests.faults.chaos.fleet import Fleet
+from tests.faults.chaos.person import Person
 from tests.faults.chaos.plan import make_plan
 from tests.faults.chaos.promises import judge
 from tests.faults.chaos.report import Outcome
@@ -53,8 +54,8 @@ async def run(order: Order, say: Callable[[str], None]) -> Outcome:
 
 
 async def _watch(fleet: Fleet, strikes: Strikes, stories: list[Story], *, at_once: int) -> Evidence:
-    async with http_client(fleet.url) as http:
-        customer = Customer(http)
+    async with http_client(fleet.url) as http, Person(fleet.marks.url) as person:
+        customer = Customer(http, person)
         await all_see_through(customer, stories, at_once=at_once, on_end=strikes.ended, stall_seconds=_STALL_SECONDS)
         await asyncio.to_thread(strikes.finish)
         places = asyncio.Semaphore(_LOOKS_AT_ONCE)
