@@ -87,7 +87,7 @@ KINDS = {
     Code.ALREADY_DECIDED: Kind(
         409,
         "It is decided already",
-        "Nothing is left to do: `detail` says what was decided, by whom it was or by time.",
+        "Leave it: `detail` says what was decided, and when.",
     ),
     Code.GONE: Kind(410, "The job of this key is gone", "Use a new `Idempotency-Key` if the work is to be done again."),
     Code.BODY_TOO_LARGE: Kind(413, "The body is too large", "Send less: `detail` says how many bytes are taken."),

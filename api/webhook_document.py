@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.documents import header_references
-from api.examples.actions import ACTION_ID
+from api.examples.actions import ACTION, ACTION_ID
 from api.examples.jobs import JOB_ID, USAGE
 from api.examples.webhooks import DELIVERY_ID, ENDPOINT_ID
 from api.schemas import UsageResource
@@ -166,4 +166,7 @@ def _operation(name: str) -> dict[str, Any]:
 def _data(name: str) -> dict[str, Any]:
     ended = name not in ("job.started", "job.requires_action")
     output = "A job queue holds work until somebody has time for it." if name == "job.succeeded" else None
-    return _JOB | {"status": _STATUS_OF.get(name, name.removeprefix("job."))} | ({"output": output} if ended else {})
+    data = _JOB | {"status": _STATUS_OF.get(name, name.removeprefix("job."))} | ({"output": output} if ended else {})
+    if name == "job.requires_action":
+        data["required_actions"] = [{field: ACTION[field] for field in WebhookAction.model_fields}]
+    return data
