@@ -87,7 +87,7 @@ def test_edited_another_one_is_deleted(running: Stack) -> None:
     (action,) = running.asked(job_id)
     refused = running.http.post(action["links"]["decide"], json={"decision": "edit", "input": {"kee": "x"}})
     assert refused.status_code == 422, refused.text
-    assert {error["pointer"] for error in refused.json()["errors"]} == {"#/input/key", "#/input/kee"}
+    assert {error["pointer"] for error in refused.json()["errors"]} == {"#/input", "#/input/kee"}
 
     running.decide(action, "edit", input={"key": "effects:other"})
 
