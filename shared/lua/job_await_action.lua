@@ -1,6 +1,6 @@
 -- job_await_action: a job of this worker asks a person: it gives up its slot and is parked until all is answered.
 -- A job that is being cancelled ends cancelled instead. Repeated after a lost answer it says 'lost', which it is.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending
 -- KEYS
 -- ARGV id owner claim wait_ms deadline_ms retention_ms
 -- EACH action asked lapsed told brief

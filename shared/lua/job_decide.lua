@@ -1,5 +1,5 @@
 -- job_decide: a person has decided about an action of a tenant's job. When it was the last one the job goes on.
--- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_ending job_leases job_actions
+-- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending job_leases job_actions
 -- KEYS
 -- ARGV id tenant action decision answer record
 --   decision   one word
