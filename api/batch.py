@@ -11,9 +11,9 @@ from api.admission import KEY_HEADER, Repeated
 from api.batch_schemas import BatchJobRequest
 from api.exchange import store_unavailable
 from api.lookup import made_before
+from api.parsed_body import MOST_ERRORS, parsed
 from api.parts import Parts
 from api.problems import Code, FieldError, Problem
-from api.schemas import MOST_ERRORS, parsed
 from shared.errors import StoreUnavailable
 from shared.inspector import Sighting
 from shared.queue import MOST_AT_ONCE

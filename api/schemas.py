@@ -1,22 +1,20 @@
 """The bodies of requests and answers, as `/docs` shows them."""
 
 import math
-import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from api.action_schemas import ActionResource
-from api.problems import FieldError, invalid
+from api.parsed_body import parsed
 from api.session_schemas import OnConflict, SessionId
 from api.webhook_schemas import WebhookRequest
 from shared.clock import from_rfc3339
@@ -26,8 +24,6 @@ from shared.states import Status
 MAX_TOKENS = 1_000_000_000
 LONGEST_SPAN_SECONDS = 31_536_000
 """A year: how far ahead a job can be scheduled."""
-MOST_ERRORS = 100
-"""Mistakes in one body that are named. A body of nothing but mistakes would keep the process busy for seconds."""
 KEY_PATTERN = r"^[A-Za-z0-9_.:-]{1,255}$"
 """An Idempotency-Key."""
 
@@ -151,44 +147,6 @@ class JobRequest(_Strict):
 def parse_job_request(value: Any) -> JobRequest:
     """The request in a parsed body. Raises Problem that names every wrong field."""
     return parsed(JobRequest, value)
-
-
-Body = TypeVar("Body", bound=BaseModel)
-
-
-def parsed(model: type[Body], value: Any) -> Body:
-    """The model of a parsed body. Raises Problem that names every wrong field."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        if error.error_count() > MOST_ERRORS:
-            detail = f"has {error.error_count()} mistakes, too many to name"
-            raise invalid(FieldError(pointer="#", detail=detail)) from error
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        seen = {(_pointer(one["loc"]), _sentence(one["msg"])): None for one in found}
-        raise invalid(*(FieldError(pointer=pointer, detail=detail) for pointer, detail in seen)) from error
-
-
-_UNION_MEMBER = re.compile(r"(constrained-)?(str|list)(\[.*\])?$")
-_UNIONS = {"input", "content"}
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    """pydantic's location as an RFC 6901 pointer, without the names it gives to members of a union and to keys."""
-    if location[:1] == ("metadata",):
-        parts = [str(part) for part in location[:2]]
-    else:
-        parts = [
-            str(part)
-            for before, part in zip(("", *location), location, strict=False)
-            if not (before in _UNIONS and _UNION_MEMBER.match(str(part)))
-        ]
-    return "/".join(["#", *(part.replace("~", "~0").replace("/", "~1") for part in parts)])
-
-
-def _sentence(message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    return text[0].lower() + text[1:]
 
 
 class UsageResource(BaseModel):

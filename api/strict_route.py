@@ -14,8 +14,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 
+from api.parsed_body import MOST_ERRORS
 from api.problems import FieldError, invalid
-from api.schemas import MOST_ERRORS
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 

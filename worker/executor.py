@@ -7,14 +7,14 @@ from contextlib import aclosing
 
 from structlog.contextvars import bound_contextvars
 
-from shared import backoff, clock, log, metrics, tracing
+from shared import log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.day_budget import DayBudget
 from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge
 from shared.event_log import EventLog
 from shared.gate_inspector import GateInspector
-from shared.job import IncompleteReason, Job, JobError, WaitReason
+from shared.job import IncompleteReason, Job, WaitReason
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
@@ -22,7 +22,7 @@ from shared.sessions import Sessions
 from shared.states import Event, Status
 from shared.turn import Transcript
 from worker.agent_loop import Ask, run_agent, stopped_short
-from worker.agents.agent import Agent, Retry
+from worker.agents.agent import Agent
 from worker.agents.custom import CustomAgent
 from worker.asking import Desk
 from worker.attempt import Attempt, Drained, Interruption
@@ -30,49 +30,15 @@ from worker.budget import Limit, OutOfBudget
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.custom_loop import run_custom
-from worker.narrator import Audience
 from worker.provider import ProviderError, ProviderRefused
 from worker.purse import Purse
-from worker.release import Release, within, without_answer, without_money, without_room
-from worker.replay import AgentChanged
+from worker.release import Release, without_answer, without_money, without_room
+from worker.running import Running
+from worker.verdict import Verdict, after_failure, failed, refused, worker_crashed
 
 logger = log.get(__name__)
 
 _OTHER_WORKER_SECONDS = 15.0
-
-Verdict = Conclusion | Release | Ask
-
-
-class Running:
-    """A job this worker holds: since when, and why it was told to stop, if it was."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.since = clock.monotonic()
-        self.interruption: Interruption | None = None
-        self.audience = Audience()
-        self._task: asyncio.Task[None] | None = None
-
-    def begin(self) -> None:
-        """From here on an interruption cancels the attempt; one that came before its first step stops it here."""
-        if self.interruption:
-            raise asyncio.CancelledError
-        self._task = asyncio.current_task()
-
-    def conclude(self) -> None:
-        """The end is being written: nothing interrupts that."""
-        self._task = None
-
-    def interrupt(self, why: Interruption) -> None:
-        """Stops the attempt wherever it is; the first reason counts."""
-        if self.interruption is None:
-            self.interruption = why
-            if self._task:
-                self._task.cancel()
-
-    def follow(self, follower: str) -> None:
-        """Somebody follows the job at this api process."""
-        self.audience.welcome(follower)
 
 
 class Executor:
@@ -160,7 +126,7 @@ class Executor:
         if job.status == Status.CANCELLING:
             return Conclusion(Event.CONFIRM_CANCEL)
         if job.crashes >= self._max_crashes:
-            return _failed("worker", "worker_crashed", _story(job), retryable=False)
+            return worker_crashed(job)
         agent = self._agents.get(job.spec.agent)
         if agent is None:
             return await self._without_agent(job)
@@ -177,7 +143,7 @@ class Executor:
         if job.spec.agent in await until_reachable(self._catalogue.read):
             logger.warning("agent_not_here", effect="left for a worker that has it")
             return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
-        return _failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
+        return failed("agent", "unknown_agent", f"no worker runs the agent {job.spec.agent!r}", retryable=True)
 
     def _attempt(self, running: Running, agent: Agent, now_ms: int) -> Attempt:
         job, deadline_ms = running.job, running.job.spec.schedule.deadline_ms
@@ -247,13 +213,13 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: Gat
     except Drained:
         return Release(WaitReason.CAPACITY)
     except RequestTooLarge as error:
-        return _failed("invalid_request", "request_too_large", str(error), retryable=False)
+        return failed("invalid_request", "request_too_large", str(error), retryable=False)
     except NoRoomYet as error:
         return without_room(error, attempt)
     except OutOfBudget as error:
         return without_money(error, attempt, transcript)
     except ProviderRefused as error:
-        return _refused(error)
+        return refused(error)
     except ProviderError as error:
         return await without_answer(error, attempt, gate)
     except LeaseLost:
@@ -262,7 +228,7 @@ async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: Gat
         if deadline.expired():
             return stopped_short(transcript, Limit(IncompleteReason.DEADLINE_EXCEEDED, "Its time was up in mid-turn."))
         logger.exception("agent_failed")
-        return _agent_verdict(error, agent.retry, attempt)
+        return after_failure(error, agent.retry, attempt)
 
 
 def _interrupted(running: Running) -> Verdict:
@@ -276,30 +242,3 @@ def _interrupted(running: Running) -> Verdict:
             return Release(WaitReason.CAPACITY)
         case _:
             raise LeaseLost(running.job.id)
-
-
-def _failed(type: str, code: str, message: str, *, retryable: bool) -> Conclusion:
-    return Conclusion(Event.FAIL, error=JobError(type, code, message, retryable))
-
-
-def _story(job: Job) -> str:
-    """Why a job is in the dead letters: each worker that died with it, and when."""
-    deaths = "; ".join(f"{death.owner} at {clock.rfc3339(death.at_ms)}" for death in job.deaths)
-    return f"{job.crashes} workers died or were silent for a whole lease while running this job: {deaths}"
-
-
-def _agent_verdict(error: Exception, retry: Retry, attempt: Attempt) -> Verdict:
-    """The agent's own code failed: it goes on from its journal after a while, until its attempts are used up."""
-    failures = attempt.failures + 1
-    if failures >= retry.attempts:
-        if isinstance(error, AgentChanged):
-            return _failed("agent", "agent_changed", str(error), retryable=True)
-        return _failed("agent", "agent_error", f"{type(error).__name__}: {error}", retryable=True)
-    delay = backoff.spread(backoff.exponential(failures, base=retry.base_seconds, cap=retry.cap_seconds))
-    return Release(WaitReason.RETRY_BACKOFF, within(attempt, delay))
-
-
-def _refused(error: ProviderRefused) -> Conclusion:
-    """In the provider's own words."""
-    where = f" (request id {error.request_id})" if error.request_id else ""
-    return _failed("provider", error.type, f"{error}{where}", retryable=False)

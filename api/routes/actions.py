@@ -12,9 +12,9 @@ from api.action_schemas import ActionList, ActionResource, DecisionRequest, acti
 from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
 from api.json_schema import complaints
+from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
-from api.schemas import parsed
 from api.strict_route import StrictRoute
 from shared import ids
 from shared.action import ANSWERS, Action, ActionStatus, Answer, Decision

@@ -13,9 +13,9 @@ from api.batch import Batch, Result, Taken
 from api.batch_schemas import BatchRequest, BatchResource, Envelope
 from api.body import MAX_DEPTH, read_json
 from api.documents import BODY, answer, errors, json_body
+from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
-from api.schemas import parsed
 from api.strict_route import StrictRoute
 from shared.tracing import current_traceparent
 

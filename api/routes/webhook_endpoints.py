@@ -6,9 +6,9 @@ from starlette.responses import Response
 from api.access import ReaderOf, SubmitterOf
 from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
+from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
 from api.problems import Code, Problem
-from api.schemas import parsed
 from api.strict_route import StrictRoute
 from api.webhook_presenter import delivery_resource, endpoint_fields, endpoint_resource
 from api.webhook_schemas import (

@@ -22,6 +22,7 @@ from shared import ids, keys
 from shared.redis_client import Redis
 from shared.settings import Settings
 from tests.api.contract import DEPTH, SETTINGS, URL, api, ended, http, refused, spend, submitted, unkeyed
+from tests.api.event_reader import reading
 from tests.api.talk import (
     WORK,
     StandIn,
@@ -34,7 +35,6 @@ from tests.api.talk import (
 )
 from tests.api.tenancy import api_of, bearer
 from tests.api.test_turns import asks, result, running
-from tests.event_reader import reading
 
 __all__ = ["api", "http", "unkeyed"]  # fixtures
 

@@ -27,13 +27,13 @@ Named = dict[str, str]
 """Ids by the names of the parameters that they are given as."""
 
 
-async def a_job(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
-    body = WORK | {"input": SECRET * 1000, "metadata": {"of": SECRET}, "session_id": "acme-session"}
+async def a_job(http: httpx2.AsyncClient, redis: Redis, named: Named, **fields: str) -> str:
+    body = WORK | {"input": SECRET * 1000, "metadata": {"of": SECRET}, **fields}
     return str(job_of(await http.post("/v1/jobs", json=body, headers=bearer(ACME)), 202)["id"])
 
 
 async def a_session(http: httpx2.AsyncClient, redis: Redis, named: Named) -> str:
-    await a_job(http, redis, named)
+    await a_job(http, redis, named, session_id="acme-session")
     return "acme-session"
 
 

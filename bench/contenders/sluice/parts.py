@@ -18,8 +18,8 @@ from shared.submission import Accepted, Caps, Submission
 from worker.arq_worker import LeaseWorker
 from worker.attempt import Interruption
 from worker.background import every
-from worker.executor import Running
 from worker.lease_keeper import LeaseKeeper
+from worker.running import Running
 
 _DEEP_ENOUGH = Caps(max_depth=1_000_000)
 _QUEUE = QueueSettings()
