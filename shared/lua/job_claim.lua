@@ -72,6 +72,9 @@ local function look_at(id, queue)
     local holder = redis.call('HGET', LEASES, id)
     if holder then redis.call('SADD', WORKERS, holder) end
     redis.call('ZADD', queue, 'XX', now + 1000, id)
+  elseif job.expires_ms and not job.started_ms and tonumber(job.expires_ms) <= now then  -- the watch is to end it
+    redis.call('ZADD', queue, 'XX', now + 1000, id)
+    call_the_watch(now)
   elseif not goes_ahead(job) then         -- arq's Job.abort(), again
     hold_back(job)
     announce(job)

@@ -84,6 +84,21 @@ async def test_a_job_that_has_not_started_in_time_expires(redis: Redis, queue: Q
     assert await queue.cancel(job_id) == Status.EXPIRED
 
 
+async def test_a_job_whose_time_has_passed_is_not_taken_though_nobody_has_ended_it_yet(
+    redis: Redis, queue: Queue
+) -> None:
+    job_id = await submitted(queue, schedule=Schedule(ttl_ms=30))
+    expires_ms = int(await redis.hget(keys.job(job_id), "expires_ms"))  # type: ignore[attr-defined]
+
+    async def passed() -> bool:
+        return (await redis.time())[0] * 1000 > expires_ms + 1000  # type: ignore[attr-defined]
+
+    await until(passed)
+    assert await claimed(queue, "a") == []
+    await sweep(redis)
+    assert await status(redis, job_id) == Status.EXPIRED
+
+
 async def test_a_job_that_has_started_in_time_does_not_expire(redis: Redis, queue: Queue) -> None:
     job_id = await submitted(queue, schedule=Schedule(ttl_ms=3_600_000, deadline_ms=FAR_MS))
     assert await redis.zcard(keys.EXPIRING) == 1  # type: ignore[attr-defined]
