@@ -261,7 +261,7 @@ class JobStates(RuleBasedStateMachine):
             assert not holds
             return
         assert holds
-        job.happens(Event.AWAIT_ACTION)
+        self.model.moves(job, Event.AWAIT_ACTION)
         job.holder = None
         assert status == job.status
         if status == Status.REQUIRES_ACTION:

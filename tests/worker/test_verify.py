@@ -77,7 +77,7 @@ async def test_a_long_text_is_cut() -> None:
     def check(idempotency_key: str) -> str:
         return "x" * (MAX_OUTPUT_BYTES + 1)
 
-    assert "[cut:" in str(await said(check))
+    assert "[cut off here:" in str(await said(check))
 
 
 def without_key(euros: int) -> bool:

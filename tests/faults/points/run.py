@@ -5,19 +5,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import redis as redis_sync
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
-from shared import keys
+from shared import clock, keys
+from shared.states import FINISHED
 from tests.agents.deeds import marks
 from tests.faults.points.cases import CAREFUL, Case, Sight, said_of
 from tests.faults.points.worker import DIE_AT, died, passed
 from tests.prompts import conversation
-from tests.stack import FINISHED, Stack
+from tests.stack import Stack
 
 WORKER = "tests.faults.points.worker"
+_PATIENCE_SECONDS = 120.0
 
 
 class Range:
@@ -45,14 +48,20 @@ class Range:
 
     def _see_through(self, case: Case, job_id: str) -> Sight:
         said: list[str] = []
-        for job in self._running.follow(job_id, seconds=120):
+        deadline = clock.monotonic() + _PATIENCE_SECONDS
+        while (job := self._next_change(job_id))["status"] not in FINISHED:
+            assert clock.monotonic() < deadline, f"{case} has not ended: {job}"
             for action in job["required_actions"]:
                 word = said_of(action, any(mark.startswith(f"{case.tool} ") for mark in self._marks(job_id)))
                 self._running.decide(action, word)
                 said.append(word)
-            if job["status"] in FINISHED:
-                return self._sight(case, job, tuple(said))
-        raise AssertionError(f"{job_id} has not ended")
+        return self._sight(case, job, tuple(said))
+
+    def _next_change(self, job_id: str) -> dict[str, Any]:
+        job = self._running.job(job_id)
+        if job["status"] in FINISHED or job["required_actions"]:
+            return job
+        return dict(self._running.client.request("GET", f"/v1/jobs/{job_id}", query={"wait": 1}))
 
     def _marks(self, job_id: str) -> list[str]:
         return [str(mark) for mark in self._effects.lrange(marks(job_id), 0, -1)]

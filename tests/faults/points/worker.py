@@ -19,7 +19,7 @@ import redis
 from shared.actions import Actions
 from shared.checkpoints import Checkpoints
 from shared.queue import Queue
-from shared.turn import ModelRecord, Record
+from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
 from worker import attempt, main
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
@@ -74,10 +74,10 @@ def build(reaper: Reaper) -> None:
 
     effects: dict[str, str] = {}  # of tool calls, by their names
 
-    def saving(_: Any, owner: str, job_id: str, index: int, record: Record, told: str = "[]") -> tuple[str, str]:
-        if isinstance(record, ModelRecord):
-            return job_id, f"saving turn {record.turn}"
-        return job_id, f"saving the {record.kind} of the {effects.get(record.tool_use_id, 'irreversible')} call"
+    def saving(_: Any, owner: str, job_id: str, index: int, record: Record, *rest: Any, **more: Any) -> tuple[str, str]:
+        if isinstance(record, IntentRecord | ResultRecord):
+            return job_id, f"saving the {record.kind} of the {effects.get(record.tool_use_id, 'irreversible')} call"
+        return job_id, f"saving turn {record.turn}" if isinstance(record, ModelRecord) else f"saving the {record.kind}"
 
     def running(tool: Tool, call: Any, context: Any) -> tuple[str, str]:
         effects[call.id] = tool.effect
@@ -91,10 +91,12 @@ def build(reaper: Reaper) -> None:
 
     Executor.start = started  # type: ignore[method-assign]
     around(Checkpoints, "append", saving)
-    around(ChainCaller, "call", lambda _, chain, wanted, **rest: (wanted.job_id, f"the model's turn {wanted.turn}"))
+    around(
+        ChainCaller, "call", lambda _, chain, wanted, *rest, **more: (wanted.job_id, f"the model's turn {wanted.turn}")
+    )
     around(attempt, "run_tool", running)
-    around(Queue, "finish", lambda _, owner, job_id, conclusion: (job_id, "writing the end"))
-    around(Actions, "ask", lambda _, owner, job, questions, **rest: (job.id, "writing the question"))
+    around(Queue, "finish", lambda _, owner, job_id, *rest, **more: (job_id, "writing the end"))
+    around(Actions, "ask", lambda _, owner, job, *rest, **more: (job.id, "writing the question"))
 
 
 class Nursery:
