@@ -23,11 +23,11 @@ class Desk:
 
     async def ask(self, owner: str, job: Job, tools: Mapping[str, Tool], ask: Ask) -> Status:
         """The status that the job has now. Raises LeaseLost and StoreUnavailable."""
-        questions = [_asked(job, tools, one) for one in ask.questions]
+        questions = [asked(job, tools, one) for one in ask.questions]
         return await self.actions.ask(owner, job, questions, wait_ms=self.wait_ms, retention_ms=self.retention_ms)
 
 
-def _asked(job: Job, tools: Mapping[str, Tool], question: Question) -> Asked:
+def asked(job: Job, tools: Mapping[str, Tool], question: Question) -> Asked:
     """The tool may be gone: another version of the agent has begun the call."""
     call, tool = question.call, tools.get(question.call.name)
     return Asked(

@@ -136,7 +136,7 @@ class Executor:
             except (KeyError, TypeError, ValueError):
                 logger.exception("journal_unreadable", effect="left for a worker of the version that wrote it")
                 return Release(WaitReason.CAPACITY, _OTHER_WORKER_SECONDS)
-            return await _try(agent, transcript, attempt, GateInspector(self._redis))
+            return await try_once(agent, transcript, attempt, GateInspector(self._redis))
 
     async def _without_agent(self, job: Job) -> Verdict:
         """In a fleet of two kinds another worker may run this agent, or in a deploy soon; else it cannot be run."""
@@ -202,7 +202,7 @@ class Executor:
         )
 
 
-async def _try(agent: Agent, transcript: Transcript, attempt: Attempt, gate: GateInspector) -> Verdict:
+async def try_once(agent: Agent, transcript: Transcript, attempt: Attempt, gate: GateInspector) -> Verdict:
     """Runs the agent until it has its answer or something stops it."""
     deadline = asyncio.timeout(attempt.seconds_left())
     try:

@@ -13,7 +13,9 @@ from tests.stack import Stack, stack
 @pytest.fixture(scope="session")
 def shared_stack() -> Iterator[tuple[Stack, ProviderProcess, RedisServer]]:
     settings = {
-        "SLUICE_WORKER__AGENTS": json.dumps(["tests.agents.effects", "tests.agents.circles", "examples.invoices"]),
+        "SLUICE_WORKER__AGENTS": json.dumps(
+            ["tests.agents.effects", "tests.agents.circles", "tests.agents.errands", "examples.invoices"]
+        ),
         "SLUICE_QUEUE__LEASE_SECONDS": "2",
     }
     with (
