@@ -49,10 +49,10 @@ class ScriptedModel:
         try:
             said = reply(self._replies, turn, request.messages)
             _check_tools(said, turn, request)
+            answer = _answer(said, turn, checked)
         except Exception as error:
             self.failed = error
             raise ScriptOver from error
-        answer = _answer(said, turn, checked)
         on_text("".join(block.get("text", "") for block in answer.content))
         return answer
 

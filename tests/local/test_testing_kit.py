@@ -142,6 +142,15 @@ def test_a_script_that_does_not_fit_is_one_clear_error(second: list[Any], told: 
     assert str(raised.value).endswith(SO_FAR)
 
 
+def test_an_input_that_is_no_json_is_told() -> None:
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        run_agent(clerk, "Go.", replies=[call("look", at=object())])
+
+
+def test_an_answer_may_be_empty() -> None:
+    assert run_agent(clerk, "Go.", replies=[say("")]).output is None
+
+
 def test_what_the_test_itself_asserts_is_told_as_it_is() -> None:
     def strict(messages: Messages) -> Any:
         assert len(messages) == 2, "two, please"
