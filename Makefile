@@ -6,12 +6,13 @@ VENV := .venv
 READY := $(VENV)/.ready
 GATEWAY := tests/gateway/.venv
 EXAMPLES := tests/examples/.venv
+MCP := tests/mcp/.venv
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help demo up test test-gateway test-examples faults check lint format-check types docs bench bench-gate lock clean
+.PHONY: help demo up test test-gateway test-examples test-mcp faults check lint format-check types docs bench bench-gate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,9 @@ test-gateway: $(READY) $(GATEWAY)/.ready ## Run workers through a real LiteLLM p
 
 test-examples: $(EXAMPLES)/.ready ## Run the examples that need other agent libraries (installs those)
 	@$(EXAMPLES)/bin/python -m pytest -q -m examples tests/examples
+
+test-mcp: $(MCP)/.ready ## Run workers with real MCP servers (installs the optional extra)
+	@$(MCP)/bin/python -m pytest -q -m mcp tests/mcp
 
 faults: $(READY) ## Kill workers at every point, break everything while JOBS=1000 run, and see that promises hold (SEED=7)
 	@$(RUN) tests.faults.points
@@ -61,13 +65,14 @@ lock: ## Lock the requirements again (needs uv); keeps what need not change
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }
 	@$(LOCK) requirements.txt -o requirements.lock
 	@$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) requirements-mcp.txt -c requirements-dev.lock -o requirements-mcp.lock
 	@$(LOCK) deploy/gateway/requirements.txt -o deploy/gateway/requirements.lock
 
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
 clean: ## Remove .venv and every cache
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers $(GATEWAY) $(EXAMPLES)
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/.peers $(GATEWAY) $(EXAMPLES) $(MCP)
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Written last, so an install that fails or is interrupted is done again from the start.
@@ -97,4 +102,12 @@ $(EXAMPLES)/.ready: requirements-dev.lock $(wildcard examples/*/requirements.txt
 		-r requirements-dev.lock
 	@$(EXAMPLES)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-compile \
 		$(foreach file,$(filter examples/%,$^),-r $(file))
+	@touch $@
+
+$(MCP)/.ready: requirements-dev.lock requirements-mcp.lock
+	@echo "Setting up $(MCP) from requirements-dev.lock and requirements-mcp.lock ..."
+	@rm -rf $(MCP)
+	@$(PYTHON) -m venv $(MCP)
+	@$(MCP)/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-compile --require-hashes \
+		-r requirements-dev.lock -r requirements-mcp.lock
 	@touch $@

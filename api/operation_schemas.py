@@ -15,6 +15,7 @@ class WaitReasonsResource(BaseModel):
     scheduled: int
     session_busy: int
     tenant_budget: int
+    tool_server: int
 
 
 class TenantResource(BaseModel):

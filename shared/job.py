@@ -28,6 +28,7 @@ class WaitReason(StrEnum):
     SCHEDULED = "scheduled"
     SESSION_BUSY = "session_busy"
     TENANT_BUDGET = "tenant_budget"
+    TOOL_SERVER = "tool_server"
 
 
 class IncompleteReason(StrEnum):

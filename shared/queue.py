@@ -31,6 +31,7 @@ _TALLY = {
     WaitReason.PROVIDER_OUTAGE: "parks",
     WaitReason.RATE_LIMIT: "parks",
     WaitReason.TENANT_BUDGET: "parks",
+    WaitReason.TOOL_SERVER: "parks",
 }
 """What a job's record counts when it goes back for this reason."""
 

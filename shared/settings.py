@@ -8,6 +8,7 @@ each with its cure, and no secret is ever part of a message.
 import ipaddress
 import os
 import tomllib
+from collections.abc import Iterable
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Literal
@@ -151,6 +152,19 @@ def without_effect(settings: Settings) -> list[str]:
             expired = one.expires_at is not None and one.expires_at <= clock.wall_clock(UTC)
             idle += [f"tenants.{name}.keys.{key} (it has expired)"] if expired else []
     return idle
+
+
+def variables(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """The values of variables that a declaration names (or of the files that NAME_FILE names), and what is wrong."""
+    found: dict[str, str] = {}
+    mistakes = []
+    for name in names:
+        value, mistake = _usual(name)
+        if value:
+            found[name] = value
+        else:
+            mistakes.append(mistake or f"{name} is not set: set it, or {name}_FILE to a file that holds it")
+    return found, mistakes
 
 
 def _resolved(settings: Settings) -> tuple[Settings, list[str]]:

@@ -90,6 +90,7 @@ OWNERS = {
     "hiredis": {"shared/line.py"},
     "httpcore2": {"worker/webhooks/guard.py", "worker/webhooks/sender.py"},
     "genai_prices": {"worker/pricing.py"},
+    "mcp": {"worker/mcp/connection.py", "worker/mcp/transport.py"},
     "redis": {"shared/redis_client.py", "shared/scripts.py", "shared/sentinel.py", "shared/line.py"},
     "tenacity": {"worker/model_call.py"},
     "time": {"shared/clock.py"},
@@ -362,7 +363,7 @@ def nothing_runs_data_as_code(sources: Iterable[Source]) -> Iterator[str]:
 def what_is_imported_is_pinned(sources: Iterable[Source]) -> Iterator[str]:
     """Transitive dependencies come and go; what is imported by name is pinned by name."""
     sources = tuple(sources)
-    production = set(pins(sources, "requirements.txt"))
+    production = {*pins(sources, "requirements.txt"), *pins(sources, "requirements-mcp.txt")}
     development = production | set(pins(sources, "requirements-dev.txt"))
     for each in imports(sources, *PACKAGES):
         distribution = COMES_WITH.get(each.top, each.top.replace("_", "-"))
@@ -374,11 +375,12 @@ def what_is_imported_is_pinned(sources: Iterable[Source]) -> Iterator[str]:
 @rule(
     {"requirements.txt": "arq==0.28.0\n", "requirements.lock": "arq==0.27.0 \\\n"},
     {"requirements-dev.txt": "rich==15.0.0\n", "requirements-dev.lock": ""},
+    {"requirements-mcp.txt": "mcp==2.3.0\n", "requirements-mcp.lock": "mcp==2.2.0 \\\n"},
     {"requirements.lock": "--index-url https://packages.example/simple\n"},
 )
 def locks_are_current_and_name_no_index(sources: Iterable[Source]) -> Iterator[str]:
     sources = tuple(sources)
-    for name in ("requirements", "requirements-dev"):
+    for name in ("requirements", "requirements-dev", "requirements-mcp"):
         stale = pins(sources, f"{name}.txt").items() - pins(sources, f"{name}.lock").items()
         yield from (f"{name}.lock lacks {pin}=={version}: run `make lock`" for pin, version in sorted(stale))
     for source in sources:

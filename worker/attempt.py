@@ -24,6 +24,7 @@ from worker.agents.agent import Agent
 from worker.budget import Limit
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller, Wanted
+from worker.mcp.toolbox import Toolbox
 from worker.model_call import CANCELLED, TargetClient
 from worker.narrator import Audience, Narrator
 from worker.provider import ModelRequest, Question
@@ -53,6 +54,7 @@ class Attempt:
         job: Job,
         agent: Agent,
         chain: Chain,
+        toolbox: Toolbox,
         owner: str,
         checkpoints: Checkpoints,
         sessions: Sessions,
@@ -71,6 +73,7 @@ class Attempt:
         self._job = job
         self._agent = agent
         self._chain = chain
+        self._toolbox = toolbox
         self._owner = owner
         self._checkpoints = checkpoints
         self._sessions = sessions
@@ -141,6 +144,11 @@ class Attempt:
         records = await until_reachable(lambda: self._checkpoints.load(self._job.id))
         self._saved = len(records)
         return Transcript(self._job.spec.input, records)
+
+    async def equipped(self) -> Agent:
+        """Its agent with the tools that MCP servers offer now; they stay the same for this attempt."""
+        self._agent = await self._toolbox.equip(self._agent)
+        return self._agent
 
     def stay(self) -> None:
         """Raises to leave the job: to another worker, or because it is no longer wanted."""

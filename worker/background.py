@@ -7,7 +7,7 @@ from shared import log
 
 logger = log.get(__name__)
 
-_SOON_SECONDS = 0.5
+SOON_SECONDS = 0.5
 
 
 async def every(seconds: float, name: str, action: Callable[[], Awaitable[None]]) -> None:
@@ -23,4 +23,4 @@ async def every(seconds: float, name: str, action: Callable[[], Awaitable[None]]
             if not failing:
                 logger.warning("loop_failing", loop=name, error=f"{type(error).__name__}: {error}")
             failing = True
-        await asyncio.sleep(min(seconds, _SOON_SECONDS) if failing else seconds)
+        await asyncio.sleep(min(seconds, SOON_SECONDS) if failing else seconds)

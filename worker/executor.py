@@ -30,9 +30,11 @@ from worker.budget import Limit, OutOfBudget
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.custom_loop import run_custom
+from worker.mcp.errors import ServerAway
+from worker.mcp.toolbox import Toolbox
 from worker.provider import ProviderError, ProviderRefused
 from worker.purse import Purse
-from worker.release import Release, without_answer, without_money, without_room
+from worker.release import Release, without_answer, without_money, without_room, without_tools
 from worker.running import Running
 from worker.verdict import Verdict, after_failure, failed, refused, worker_crashed
 
@@ -58,6 +60,7 @@ class Executor:
         chains: Mapping[str, Chain],
         catalogue: Catalogue,
         desk: Desk,
+        toolbox: Toolbox,
         max_crashes: int,
     ) -> None:
         self._redis = redis
@@ -71,6 +74,7 @@ class Executor:
         self._chains = chains
         self._catalogue = catalogue
         self._desk = desk
+        self._toolbox = toolbox
         self._max_crashes = max_crashes
         self.draining = asyncio.Event()
         self.running: dict[str, Running] = {}
@@ -157,6 +161,7 @@ class Executor:
             job=job,
             agent=agent,
             chain=self._chains[agent.chain],
+            toolbox=self._toolbox,
             owner=self._owner,
             checkpoints=self._checkpoints,
             sessions=Sessions(self._redis),
@@ -176,7 +181,7 @@ class Executor:
     async def _write(self, job: Job, verdict: Verdict) -> None:
         """Makes the verdict true, however long Redis takes; LeaseLost if somebody else was quicker."""
         if isinstance(verdict, Ask):
-            tools = self._agents[job.spec.agent].tools_by_name
+            tools = self._toolbox.shown(self._agents[job.spec.agent]).tools_by_name
             status = await until_reachable(lambda: self._desk.ask(self._owner, job, tools, verdict))
             logger.info("job_asks", questions=len(verdict.questions), status=status)
         elif isinstance(verdict, Release):
@@ -209,7 +214,7 @@ async def try_once(agent: Agent, transcript: Transcript, attempt: Attempt, gate:
         async with deadline:
             if isinstance(agent, CustomAgent):
                 return await run_custom(agent, transcript, attempt)
-            return await run_agent(agent, transcript, attempt)
+            return await run_agent(await attempt.equipped(), transcript, attempt)
     except Drained:
         return Release(WaitReason.CAPACITY)
     except RequestTooLarge as error:
@@ -218,6 +223,8 @@ async def try_once(agent: Agent, transcript: Transcript, attempt: Attempt, gate:
         return without_room(error, attempt)
     except OutOfBudget as error:
         return without_money(error, attempt, transcript)
+    except ServerAway as error:
+        return without_tools(error, attempt, transcript)
     except ProviderRefused as error:
         return refused(error)
     except ProviderError as error:

@@ -23,7 +23,7 @@ from shared.settings import Settings, load, without_effect
 from shared.signals import let_go, stop_events
 from worker import operations, pricing
 from worker.agents import Agent, registry
-from worker.background import every
+from worker.background import SOON_SECONDS, every
 from worker.parts import Parts
 
 logger = log.get(__name__)
@@ -100,4 +100,6 @@ def _loops(parts: Parts) -> Iterator[Coroutine[None, None, None]]:
     yield listen(parts.redis, parts.gate.channel, on_message=parts.gate.hear, on_connect=lambda: None)
     yield from parts.courier.loops()
     yield every(SWEEP_SECONDS, "janitor", parts.janitor.sweep)
-    yield every(ANNOUNCE_SECONDS, "catalogue", lambda: parts.catalogue.announce(parts.entries))
+    yield every(ANNOUNCE_SECONDS, "catalogue", parts.announce)
+    yield every(SOON_SECONDS, "new_tools", parts.announce_change)
+    yield from parts.toolbox.loops()

@@ -24,6 +24,7 @@ from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
 from worker.lease_keeper import LeaseKeeper
+from worker.mcp.toolbox import Toolbox
 from worker.model_call import ModelCaller, TargetClient
 from worker.provider_anthropic import AnthropicProvider
 from worker.readiness import ReadinessProbe
@@ -46,6 +47,8 @@ class Parts:
         queue = Queue(self.redis, retention_ms=retention_ms, sessions=settings.sessions)
         self.gate = Gate(self.redis, self.owner, Waker(queue).answered)
         self.catalogue = Catalogue(self.redis)
+        self.toolbox = Toolbox(agents)
+        self._agents = agents
         self.executor = Executor(
             redis=self.redis,
             owner=self.owner,
@@ -58,6 +61,7 @@ class Parts:
             chains=chains,
             catalogue=self.catalogue,
             desk=Desk(Actions(self.redis), settings.actions.expire_seconds * 1000, retention_ms),
+            toolbox=self.toolbox,
             max_crashes=settings.queue.max_crashes,
         )
         self.keeper = LeaseKeeper(
@@ -80,8 +84,17 @@ class Parts:
         )
         self.courier = self._courier(settings.webhooks, retention_ms)
         self.janitor = Janitor(self.redis)
-        self.entries = [agent.entry() for agent in agents.values()]
         self.probe = ReadinessProbe(self.redis, self._targets.values())
+
+    async def announce(self) -> None:
+        """Tells the catalogue of the agents, with the tools that they have now."""
+        await self.catalogue.announce([self.toolbox.shown(agent).entry() for agent in self._agents.values()])
+
+    async def announce_change(self) -> None:
+        """The same, once an MCP server has told of tools that were not known."""
+        await self.toolbox.changed.wait()
+        self.toolbox.changed.clear()
+        await self.announce()
 
     def _chain(self, name: str, chain: sections.Chain) -> Chain:
         targets = tuple(self._targets[one] for one in chain.targets)

@@ -14,6 +14,7 @@ from shared.redis_client import until_reachable
 from shared.turn import Transcript
 from worker.agent_loop import stopped_short
 from worker.budget import Limit, OutOfBudget
+from worker.mcp.errors import ServerAway
 from worker.provider import ProviderBusy, ProviderError
 
 logger = log.get(__name__)
@@ -76,6 +77,13 @@ def without_money(error: OutOfBudget, attempt: Waiting, transcript: Transcript) 
     return Release(
         WaitReason.TENANT_BUDGET, error.wait + backoff.full_jitter(1, base=_BEHIND_SECONDS, cap=_BEHIND_SECONDS)
     )
+
+
+def without_tools(error: ServerAway, attempt: Waiting, transcript: Transcript) -> Release | Conclusion:
+    """A server whose tools the agent needs is away: the job comes back a little later, as long as it has time left."""
+    if attempt.seconds_left() == 0:
+        return stopped_short(transcript, Limit(IncompleteReason.DEADLINE_EXCEEDED, f"Its time was up. {error}"))
+    return _parked(WaitReason.TOOL_SERVER, _growing(attempt), attempt)
 
 
 async def without_answer(error: ProviderError, attempt: Waiting, gate: GateInspector) -> Release:

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from shared import clock, log, metrics
 from shared.turn import ToolCall
 from worker.threads import in_thread
-from worker.tools import Tool, ToolContext
+from worker.tools import Tool, ToolContext, ToolFailed, Unanswered
 
 logger = log.get(__name__)
 
@@ -94,24 +94,24 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     arguments = _arguments(tool, call)
     if isinstance(arguments, ToolOutcome):
         return arguments
-    if tool.takes_context:
-        arguments["context"] = context
+    made = tool.bound(arguments, context)
     limit = asyncio.timeout(tool.timeout)
     try:
         async with limit:
-            if tool.is_async:
-                result = await tool.function(**arguments)
-            else:
-                result = await in_thread(partial(tool.function, **arguments))
+            result = await (made() if tool.is_async else in_thread(made))
         return ToolOutcome(_text(result), is_error=False)
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         return ToolOutcome("The tool was cancelled from within.", is_error=True)  # by itself: nobody stopped the job
+    except Unanswered as error:
+        return _unanswered(tool, str(error))
+    except ToolFailed as error:
+        return ToolOutcome(cut(str(error)), is_error=True)
     except (Exception, SystemExit) as error:
         if limit.expired():
-            return _late(tool)
+            return _unanswered(tool, f"The tool did not answer within {tool.timeout:g} seconds.")
         logger.warning("tool_failed", tool=tool.name, error=type(error).__name__, where=_last_line(error))
         return ToolOutcome(cut(f"{type(error).__name__}: {error}"), is_error=True)
 
@@ -122,8 +122,7 @@ def _last_line(error: BaseException) -> str:
     return f"{line.filename}:{line.lineno}"
 
 
-def _late(tool: Tool) -> ToolOutcome:
-    said = f"The tool did not answer within {tool.timeout:g} seconds."
+def _unanswered(tool: Tool, said: str) -> ToolOutcome:
     return ToolOutcome(said, is_error=True, unknown=not tool.effect.repeatable)
 
 

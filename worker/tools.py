@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, create_model
@@ -50,6 +51,14 @@ class ToolContext:
     logger: FilteringBoundLogger
 
 
+class ToolFailed(Exception):
+    """Raised by a tool whose message is for the model as it is."""
+
+
+class Unanswered(ToolFailed):
+    """The call was made and no answer came, or none that can be read: it may have happened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A declared tool. `timeout` in seconds; a sync function runs in a thread and cannot be interrupted there."""
@@ -76,6 +85,10 @@ class Tool:
         """What the model gave, as the function takes it: converted, with defaults. Raises ValidationError."""
         checked = self.parameters.model_validate(given)
         return {name: getattr(checked, name) for name in type(checked).model_fields}
+
+    def bound(self, arguments: dict[str, Any], context: ToolContext) -> Callable[[], Any]:
+        """The call, to be made without arguments."""
+        return partial(self.function, **arguments, **({"context": context} if self.takes_context else {}))
 
     def needs_approval(self, arguments: dict[str, Any]) -> bool:
         """`arguments` as the function takes them, so that a rule decides on what would really be done."""

@@ -58,6 +58,7 @@ _REASONS = {
     "scheduled": 2,
     "session_busy": 0,
     "tenant_budget": 0,
+    "tool_server": 0,
 }
 QUEUE: dict[str, Any] = {
     "object": "queue",

@@ -119,7 +119,7 @@ def test_the_reasons_to_wait_and_to_stop() -> None:
         "retry_backoff",
         "scheduled",
         "session_busy",
-    } | {"tenant_budget"}
+    } | {"tenant_budget", "tool_server"}
     assert set(IncompleteReason) == {
         "max_turns",
         "budget_exceeded",

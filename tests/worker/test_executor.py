@@ -22,6 +22,7 @@ from worker.asking import Desk
 from worker.attempt import Interruption
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
+from worker.mcp.toolbox import Toolbox
 from worker.model_call import ModelCaller
 
 OWNER = "worker"
@@ -40,6 +41,7 @@ def executor(redis: Redis, queue: Queue) -> Executor:
         chains={},
         catalogue=Catalogue(redis),
         desk=Desk(Actions(redis), 60_000, 60_000),
+        toolbox=Toolbox({}),
         max_crashes=5,
     )
 

@@ -26,6 +26,7 @@ from worker.asking import Desk
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
+from worker.mcp.toolbox import Toolbox
 from worker.model_call import ModelCaller
 from worker.waker import Waker
 
@@ -65,6 +66,7 @@ def executor(redis: Any, queue: Queue, gate: Gate, *steps: Step) -> Executor:
         chains={"default": Chain("default", (target(Scripted(*steps)),))},
         catalogue=Catalogue(redis),
         desk=Desk(Actions(redis), 60_000, 60_000),
+        toolbox=Toolbox({}),
         max_crashes=5,
     )
 

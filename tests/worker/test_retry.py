@@ -22,6 +22,7 @@ from worker.asking import Desk
 from worker.budget import OutOfBudget
 from worker.chain import Chain
 from worker.executor import Executor
+from worker.mcp.toolbox import Toolbox
 from worker.model_call import TargetClient
 from worker.provider import ProviderDown
 
@@ -58,6 +59,7 @@ def executor(redis: Redis, queue: Queue, caller: Caller, retry: Retry = Retry())
         chains={"default": Chain("default", (TargetClient("default", "anthropic", "m", POOL, cast(Any, None)),))},
         catalogue=Catalogue(redis),
         desk=Desk(Actions(redis), 60_000, 60_000),
+        toolbox=Toolbox({}),
         max_crashes=5,
     )
 

@@ -4,6 +4,20 @@ from worker.agents.agent import Agent, Budget, Retry
 from worker.agents.custom import agent
 from worker.context import Context, ModelAnswer
 from worker.halts import StepFailed
+from worker.mcp.declaration import McpServer, McpTool
 from worker.tools import Tool, ToolContext, tool
 
-__all__ = ["Agent", "Budget", "Context", "ModelAnswer", "Retry", "StepFailed", "Tool", "ToolContext", "agent", "tool"]
+__all__ = [
+    "Agent",
+    "Budget",
+    "Context",
+    "McpServer",
+    "McpTool",
+    "ModelAnswer",
+    "Retry",
+    "StepFailed",
+    "Tool",
+    "ToolContext",
+    "agent",
+    "tool",
+]

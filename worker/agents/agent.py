@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from shared.catalogue import AgentEntry
 from shared.usage import dollars, from_dollars
 from worker.agents.job_input import ANY_INPUT, InputForm
+from worker.mcp.declaration import McpServer
 from worker.tools import Tool
 
 _LEAST_COST = Decimal("0.000001")  # what is shown of money
@@ -73,6 +74,9 @@ class Agent:
     max_repeats: int | None = 5
     """So many turns in a row with the same calls, of which nothing new comes, end the job (`worker.loop_guard`)."""
     description: str = ""
+    mcp: Sequence[McpServer] = ()
+    mcp_tools: Sequence[Tool] = ()
+    """What those servers offer: for the worker to fill in (`worker.mcp.toolbox`)."""
 
     def __post_init__(self) -> None:
         if not _NAME.match(self.name):
@@ -88,9 +92,13 @@ class Agent:
         strange = [tool for tool in self.tools if not isinstance(tool, Tool)]
         if strange:
             raise ValueError(f"agent {self.name}: {_named(strange[0])} is not a tool; decorate it with @tool(effect=…)")
-        names = [tool.name for tool in self.tools]
-        if len(set(names)) < len(names):
-            raise ValueError(f"agent {self.name} has two tools of the same name")
+        unknown = [server for server in self.mcp if not isinstance(server, McpServer)]
+        if unknown:
+            raise ValueError(f"agent {self.name}: mcp takes McpServer(…), not {_named(unknown[0])}")
+        if server := _twice([server.name for server in self.mcp]):
+            raise ValueError(f"agent {self.name} names two MCP servers {server!r}")
+        if tool := _twice([tool.name for tool in self.all_tools]):
+            raise ValueError(f"agent {self.name} has two tools of the same name: {tool}")
 
     kind: ClassVar[str] = "declared"
 
@@ -100,19 +108,25 @@ class Agent:
         return ANY_INPUT
 
     @property
+    def all_tools(self) -> list[Tool]:
+        return [*self.tools, *self.mcp_tools]
+
+    @property
     def tools_by_name(self) -> dict[str, Tool]:
-        return {tool.name: tool for tool in self.tools}
+        return {tool.name: tool for tool in self.all_tools}
 
     def tool_schemas(self) -> list[dict[str, Any]]:
-        return [tool.schema() for tool in self.tools]
+        return [tool.schema() for tool in self.all_tools]
 
     @property
     def version(self) -> str:
-        """Changes whenever the declaration does; of an approval rule only that there is one counts."""
+        """Changes whenever the declaration does; of an approval rule only that there is one counts. What MCP servers
+        offer is no part of it: two workers may have read that at different times."""
         rules = [[tool.effect, _rule(tool), tool.timeout] for tool in self.tools]
         budget = asdict(self.budget)
         limits = [self.max_output_tokens, budget, self.max_repeats]
-        declared = [self.system, self.tool_schemas(), rules, self.chain, *limits]
+        schemas = [tool.schema() for tool in self.tools]
+        declared = [self.system, schemas, rules, self.chain, *limits, *(server.declared() for server in self.mcp)]
         return hashlib.sha256(json.dumps(declared, sort_keys=True).encode()).hexdigest()[:12]
 
     def entry(self) -> AgentEntry:
@@ -126,7 +140,7 @@ class Agent:
             chain=self.chain,
             tools=[
                 tool.schema() | {"effect": tool.effect, "approval": _rule(tool), "timeout_seconds": tool.timeout}
-                for tool in self.tools
+                for tool in self.all_tools
             ],
             budget={
                 "max_turns": budget.max_turns,
@@ -142,6 +156,10 @@ class Agent:
 def _rule(tool: Tool) -> str:
     """A function has no text of its own that would be the same in another process."""
     return "rule" if callable(tool.approval) else tool.approval
+
+
+def _twice(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _named(thing: object) -> str:

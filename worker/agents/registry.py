@@ -3,10 +3,12 @@
 import importlib
 import traceback
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from shared.errors import SettingsError
 from shared.sections import Chain
+from shared.settings import variables
 from worker.agents.agent import Agent
 
 SHIPPED = ("worker.agents.assistant", "worker.agents.researcher")
@@ -32,9 +34,24 @@ def load(modules: Iterable[str], chains: Mapping[str, Chain]) -> dict[str, Agent
                 mistakes.append(f"worker.agents: {name} declares {agent.name!r}, which is declared elsewhere too")
             if agent.chain not in chains:
                 mistakes.append(f"agent {agent.name}: there is no chain {agent.chain!r}; there is {', '.join(chains)}")
+            mistakes += _missing_for_mcp(agent)
     if mistakes:
         raise SettingsError(mistakes)
     return found
+
+
+def _missing_for_mcp(agent: Agent) -> list[str]:
+    """What its MCP servers need and is not there."""
+    if not agent.mcp:
+        return []
+    missing = [
+        f"agent {agent.name}: MCP server {server.name}: {mistake}"
+        for server in agent.mcp
+        for mistake in variables(server.variables)[1]
+    ]
+    if find_spec("mcp") is None:
+        missing.insert(0, f"agent {agent.name} names MCP servers: install requirements-mcp.lock first (docs/mcp.md)")
+    return missing
 
 
 def _where(name: str, error: BaseException) -> str:
