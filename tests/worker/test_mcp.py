@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -274,6 +275,17 @@ def test_addresses_and_commands_are_in_no_representation() -> None:
     agents = [server(command=["x", SECRET]), server(command=(), url=f"https://a.example/{SECRET}")]
 
     assert SECRET not in repr([Agent(name="a", system="", mcp=[one]) for one in agents])
+
+
+def test_the_agent_in_the_docs_can_be_declared() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/mcp.md").read_text("utf-8")
+    module: dict[str, Any] = {}
+    exec(page.split("```python")[1].split("```")[0], module)  # noqa: S102
+    agent = module["clerk"]
+
+    files, tickets = agent.mcp
+    assert files.rules("write_file").effect == "idempotent"
+    assert (tickets.rules("close").effect, tickets.rules("close").approval) == ("irreversible", "always")
 
 
 def test_what_is_missing_is_said_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
