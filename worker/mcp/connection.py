@@ -83,17 +83,18 @@ class Connection:
     async def call(self, tool: str, arguments: dict[str, Any], *, key: str, repeatable: bool, seconds: float) -> str:
         """What the tool answered, as text. Raises ToolFailed, which says for the model what went wrong; of that,
         Unanswered when the call may have happened and ServerAway when it has not."""
+        wait = min(_LONGEST_WAIT, seconds / 2)
+        client = await self._connected(wait)
         try:
-            return await self._call(tool, arguments, key, seconds)
+            return await self._call(client, tool, arguments, key, seconds)
         except ServerAway:
             pass
         except Unanswered:
             if not repeatable:
                 raise
-        return await self._call(tool, arguments, key, seconds)
+        return await self._call(await self._connected(wait), tool, arguments, key, seconds)
 
-    async def _call(self, tool: str, arguments: dict[str, Any], key: str, seconds: float) -> str:
-        client = await self._connected(min(_LONGEST_WAIT, seconds / 2))
+    async def _call(self, client: Client, tool: str, arguments: dict[str, Any], key: str, seconds: float) -> str:
         try:
             answer = await client.call_tool(tool, arguments, read_timeout_seconds=seconds + 1, meta={KEY_FIELD: key})
         except asyncio.CancelledError:  # it took too long, or the job was stopped
