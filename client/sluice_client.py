@@ -89,6 +89,7 @@ class JobOptions(TypedDict, total=False):
 
     priority: Literal["high", "standard", "low"]
     session_id: str | None
+    on_conflict: Literal["enqueue", "reject"]
     budget: BudgetOptions
     metadata: dict[str, str]
     run_at: Moment | None
@@ -224,6 +225,12 @@ class Event(TypedDict):
     data: dict[str, Any]
 
 
+class Decision(TypedDict):
+    decision: Literal["approve", "deny", "edit", "done", "not_done", "expired", "withdrawn"]
+    edited_input: dict[str, Any] | None
+    comment: str | None
+
+
 class ToolCall(TypedDict):
     id: str
     name: str
@@ -231,6 +238,7 @@ class ToolCall(TypedDict):
     outcome: str
     result: str | None
     duration_seconds: float | None
+    decisions: list[Decision]
 
 
 class Turn(TypedDict):

@@ -60,7 +60,9 @@ def why_not(job: Job) -> str | None:
         return None
     if error := job["error"]:
         return f"{status}: {error['code']}: {error['message']}"
-    details = job["incomplete_details"]["reason"] if job["incomplete_details"] else job["wait_reason"]
+    if stopped := job["incomplete_details"]:
+        return f"{status}: {stopped['reason']}" + (f": {stopped['message']}" if stopped["message"] else "")
+    details = job["wait_reason"]
     still = "" if status in _UNSUCCESSFUL else "still "
     return f"{still}{status}" + (f": {details}" if details else "")
 

@@ -30,6 +30,7 @@ from worker.attempt import Attempt
 from worker.chain import Chain
 from worker.chain_caller import ChainCaller
 from worker.executor import try_once
+from worker.mcp.toolbox import Toolbox
 from worker.model_call import ModelCaller, TargetClient
 from worker.narrator import Audience
 from worker.provider import ModelRequest
@@ -47,7 +48,7 @@ class Attempts:
         self, agent: Agent, input: str | Messages, replies: Replies, crash_after: int | None, tenant: str
     ) -> None:
         log_plainly()
-        self._agent = agent
+        self._agent = replace(agent, mcp=())  # whose servers are not asked
         self.journal = Journal(crash_after)
         self.failures = 0
         """How often the agent's own code has raised."""
@@ -85,6 +86,7 @@ class Attempts:
             owner=_OWNER,
             checkpoints=cast(Checkpoints, self.journal),
             sessions=_UNUSED,
+            toolbox=Toolbox({}),
             caller=self._caller,
             purse=Purse(job, _OWNER, _UNUSED, daily_nano=0),
             events=_UNUSED,

@@ -27,6 +27,7 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (sluice_client.Event, event_schemas.EventResource),
     (sluice_client.Turn, turn_schemas.TurnResource),
     (sluice_client.ToolCall, turn_schemas.ToolCallResource),
+    (sluice_client.Decision, turn_schemas.DecisionResource),
     (sluice_client.Step, turn_schemas.StepResource),
     (sluice_client.JobRequest, batch_schemas.BatchJobRequest),
     (sluice_client.BudgetOptions, schemas.BudgetRequest),

@@ -33,7 +33,8 @@ def test_jobs_that_fail_are_named_with_the_reason():
     done = run("demo", "--jobs", "1", "--model", "no-such-model")
     assert done.returncode == 1
     assert "3 of the jobs did not succeed" in done.stdout
-    assert done.stdout.count("not_found_error: model: no-such-model") == 3
+    assert done.stdout.count("not_found_error: model: no-such-model") == 2
+    assert done.stdout.count("budget_exceeded: ") == 1, "without a price no limit in money can be kept"
     assert "0 of 3 jobs succeeded" in done.stdout
 
 
@@ -126,7 +127,9 @@ def test_no_shipped_agent_answers_at_greater_length_than_is_reckoned_with():
 def test_each_way_to_end_has_its_reason():
     assert why_not(job("succeeded")) is None
     assert why_not(job("failed", error={"code": "agent_error", "message": "boom"})) == "failed: agent_error: boom"
-    assert why_not(job("incomplete", incomplete_details={"reason": "max_turns"})) == "incomplete: max_turns"
+    stopped = {"reason": "max_turns", "message": "It has had 2 turns."}
+    assert why_not(job("incomplete", incomplete_details=stopped)) == "incomplete: max_turns: It has had 2 turns."
+    assert why_not(job("incomplete", incomplete_details=stopped | {"message": None})) == "incomplete: max_turns"
     assert why_not(job("queued", wait_reason="provider_outage")) == "still queued: provider_outage"
     assert why_not(job("running")) == "still running"
 
