@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,9 +11,10 @@ from typing import Any
 from api.agent_input import check_input
 from api.directory import AgentDirectory
 from api.group import Group
+from api.idempotency import KEY_HEADER, check_key
 from api.problems import Code, FieldError, Problem, invalid
 from api.receivers import Receivers
-from api.schemas import KEY_PATTERN, JobRequest
+from api.schemas import JobRequest
 from shared import backoff, clock, ids, metrics
 from shared.catalogue import AgentEntry
 from shared.inspector import Sighting
@@ -37,8 +37,6 @@ from shared.submission import (
 from shared.usage import dollars
 from shared.webhook import Webhook
 
-KEY_HEADER = "Idempotency-Key"
-_KEY = re.compile(KEY_PATTERN)
 REFUSED = (
     Code.AGENT_NOT_ALLOWED,
     Code.UNKNOWN_AGENT,
@@ -115,8 +113,7 @@ class Admission:
         traceparent: str | None,
     ) -> Submission:
         """The job as it asks to come in. Raises the Problem that it has by itself."""
-        if idempotency_key is not None and not _KEY.fullmatch(idempotency_key):
-            raise invalid(FieldError(pointer=KEY_HEADER, detail="use 1 to 255 letters, digits and _ . : -"))
+        check_key(idempotency_key)
         agent = await self._directory.find(request.agent, tenant)
         check_input(agent, body["input"])
         webhook = await self._receivers.of_job(request.webhook, tenant=tenant)

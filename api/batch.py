@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from api.admission import KEY_HEADER, Repeated
+from api.admission import Repeated
 from api.batch_schemas import BatchJobRequest
 from api.exchange import store_unavailable
+from api.idempotency import KEY_HEADER
 from api.lookup import made_before
 from api.parsed_body import MOST_ERRORS, parsed
 from api.parts import Parts

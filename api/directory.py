@@ -49,6 +49,11 @@ class AgentDirectory:
             raise Problem(Code.UNKNOWN_AGENT, detail, errors=[FieldError(pointer="#/agent", detail="no such agent")])
         return self._agents[name]
 
+    async def is_custom(self, name: str) -> bool:
+        """Whether the agent is a function that asks its model itself; not of one that nobody runs any more."""
+        await self._read_if_older_than(_FRESH_SECONDS)
+        return name in self._agents and self._agents[name].kind == "custom"
+
     async def estimate(self, job: Job) -> int | None:
         """Nano-dollars that an unfinished job is likely to cost, which is never more than it may; None while nothing is
         known of its agent's jobs, and for one that has finished. Raises StoreUnavailable."""

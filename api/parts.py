@@ -21,6 +21,7 @@ from shared.event_log import EventLog
 from shared.forecast import Forecasts
 from shared.gate_inspector import GateInspector
 from shared.inspector import Inspector
+from shared.mailbox import Mailbox
 from shared.overview import Overview
 from shared.pool import Pool, pool_of
 from shared.queue import Queue
@@ -48,6 +49,7 @@ class Parts:
         self.overview = Overview(self.redis)
         self.events = EventLog(self.redis)
         self.actions = Actions(self.redis)
+        self.mailbox = Mailbox(self.redis)
         self.streams = Streams(self.events, self.followers, self.settings.api.max_streams)
         self.directory = AgentDirectory(Catalogue(self.redis), Forecasts(self.redis), self.settings.tenants)
         self.endpoints = Endpoints(self.redis)

@@ -23,6 +23,9 @@ class Code(StrEnum):
     NOT_FINISHED = "not_finished"
     SESSION_BUSY = "session_busy"
     ALREADY_DECIDED = "already_decided"
+    ALREADY_FINISHED = "already_finished"
+    HEARS_NO_MESSAGES = "hears_no_messages"
+    MAILBOX_FULL = "mailbox_full"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TIMEOUT = "body_timeout"
     GONE = "gone"
@@ -88,6 +91,17 @@ KINDS = {
         409,
         "It is decided already",
         "Leave it: `detail` says what was decided, and when.",
+    ),
+    Code.ALREADY_FINISHED: Kind(
+        409, "The job has finished", "Fork it: that makes a job which goes on from any of its turns."
+    ),
+    Code.HEARS_NO_MESSAGES: Kind(
+        409,
+        "The agent hears no messages",
+        "Cancel the job and submit another: what a custom agent asks, its code says.",
+    ),
+    Code.MAILBOX_FULL: Kind(
+        409, "Too many messages wait for the job", "Say more when it has heard those: `/turns` tells when that is."
     ),
     Code.GONE: Kind(410, "The job of this key is gone", "Use a new `Idempotency-Key` if the work is to be done again."),
     Code.BODY_TOO_LARGE: Kind(413, "The body is too large", "Send less: `detail` says how many bytes are taken."),

@@ -5,9 +5,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.message_schemas import TurnMessageResource, turn_message
 from api.schemas import UsageResource
 from shared.action import Decision, DecisionRecord
 from shared.inspector import Journal
+from shared.message import MessageRecord
 from shared.states import FINISHED, Status
 from shared.step import StepIntentRecord, StepRecord
 from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, ServedAs
@@ -77,7 +79,8 @@ class StepResource(BaseModel):
 
 class TurnList(BaseModel):
     """The transcript so far, oldest first; it begins with the job's `input`. With `has_more` go on after `last_id`.
-    `steps` are those of a custom agent, between these turns and up to the next page."""
+    `steps` are those of a custom agent, `messages` what was said to the job, between these turns and up to the next
+    page."""
 
     object: Literal["list"]
     job_id: str
@@ -85,6 +88,7 @@ class TurnList(BaseModel):
     revision: int
     data: list[TurnResource]
     steps: list[StepResource]
+    messages: list[TurnMessageResource]
     has_more: bool
     first_id: int | None = Field(description="The number of the first turn of this page.")
     last_id: int | None
@@ -94,13 +98,15 @@ def turn_list(job_id: str, journal: Journal, *, limit: int, after: int) -> dict[
     """A page of the journal as `TurnList` describes it: turns with numbers above `after`."""
     later = [record for record in journal.records if isinstance(record, ModelRecord) and record.turn > after]
     models = later[:limit]
+    next_page = models[-1].turn if len(later) > limit else None
     return {
         "object": "list",
         "job_id": job_id,
         "status": journal.status,
         "revision": journal.revision,
         "data": [_turn(record, journal) for record in models],
-        "steps": _steps(journal, after, models[-1].turn if len(later) > limit else None),
+        "steps": _steps(journal, after, next_page),
+        "messages": _messages(journal, after, next_page),
         "has_more": len(later) > limit,
         "first_id": models[0].turn if models else None,
         "last_id": models[-1].turn if models else None,
@@ -117,6 +123,14 @@ def _steps(journal: Journal, after: int, last: int | None) -> list[dict[str, Any
     steps = [_step(one, "failed" if one.error else "succeeded") for one in receipts]
     steps += [_step(one, silent) for one in open_ones]
     return [one for one in steps if after <= one["after_turn"] and (last is None or one["after_turn"] < last)]
+
+
+def _messages(journal: Journal, after: int, last: int | None) -> list[dict[str, Any]]:
+    """Those that were heard from turn `after` on, and before turn `last` where another page goes on there; where none
+    does, those that wait, too."""
+    heard = [one for one in journal.records if isinstance(one, MessageRecord)]
+    here = [turn_message(one) for one in heard if after <= one.turn and (last is None or one.turn < last)]
+    return here + ([turn_message(one) for one in journal.unheard] if last is None else [])
 
 
 def _step(record: StepRecord | StepIntentRecord, outcome: Outcome) -> dict[str, Any]:

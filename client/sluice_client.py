@@ -268,6 +268,26 @@ class Step(TypedDict):
     duration_seconds: float | None
 
 
+class Message(TypedDict):
+    """What was said to a job, and is not lost any more."""
+
+    id: str
+    object: Literal["message"]
+    job_id: str
+    content: str
+    created_at: str
+
+
+class TurnMessage(TypedDict):
+    """What was said to a job; heard after so many turns, None while it waits."""
+
+    id: str
+    object: Literal["message"]
+    content: str
+    created_at: str
+    after_turn: int | None
+
+
 class WebhookEvent(TypedDict):
     """`id` is the header `webhook-id`, the same when it comes again. `data` are fields of the job: docs/webhooks.md."""
 
@@ -603,6 +623,13 @@ class _Operations:
             if error.attempts == 1:  # else an attempt whose answer was lost has deleted it
                 raise
 
+    async def send_message(self, job_id: str, content: str, *, idempotency_key: str = "") -> Message:
+        """Says something to the agent, which hears it before its next turn. Raises Conflict when the job has ended."""
+        headers = {"Idempotency-Key": idempotency_key or _new_key()}
+        request = _Request("POST", _job(job_id, "/messages"), body={"content": content}, headers=headers)
+        message: Message = (await self._call(request)).body
+        return message
+
     async def turns(self, job_id: str) -> AsyncGenerator[Turn, None]:
         """What the model has said so far, what each answer cost, and what became of its tool calls."""
         async for page in self._pages(_job(job_id, "/turns"), {}):
@@ -614,6 +641,12 @@ class _Operations:
         async for page in self._pages(_job(job_id, "/turns"), {}):
             for step in page["steps"]:
                 yield step
+
+    async def messages(self, job_id: str) -> AsyncGenerator[TurnMessage, None]:
+        """What was said to the job so far, and when it heard that."""
+        async for page in self._pages(_job(job_id, "/turns"), {}):
+            for message in page["messages"]:
+                yield message
 
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The answer of any endpoint, None when it has no body. A POST is sent once, whatever becomes of it."""
@@ -938,8 +971,10 @@ class Sluice:
     list = _iterating(_Operations.list)
     cancel = _blocking(_Operations.cancel)
     delete = _blocking(_Operations.delete)
+    send_message = _blocking(_Operations.send_message)
     turns = _iterating(_Operations.turns)
     steps = _iterating(_Operations.steps)
+    messages = _iterating(_Operations.messages)
     request = _blocking(_Operations.request)
 
     def close(self) -> None:

@@ -22,11 +22,12 @@ class Checkpoints:
 
     async def append(
         self, owner: str, job_id: str, index: int, record: Record, told: str = "[]", *, reserved_nano: int = 0
-    ) -> None:
+    ) -> bool:
         """Writes record number `index`, what it cost, and the events that tell of it (JSON, see `job_telling.lua`).
 
         `reserved_nano` is what stays set aside, in nano-dollars, for the job's calls in flight (`shared.day_budget`).
-        Raises LeaseLost; safe to repeat.
+        Returns whether something was said to the job that waits to be heard (`shared.mailbox`). Raises LeaseLost; safe
+        to repeat.
         """
         answer = await script("job_checkpoint")(
             self._redis,
@@ -46,6 +47,7 @@ class Checkpoints:
         )
         if answer == "lost":
             raise LeaseLost(job_id)
+        return bool(answer == "mail")
 
 
 def _cost(record: Record) -> Usage:

@@ -4,6 +4,7 @@ SluiceError
 ├── SettingsError        the operator: the process does not start; lists every mistake at once
 ├── StoreUnavailable     the weather: Redis did not answer in time; safe to repeat
 ├── LeaseLost            nobody: another worker owns the job now; stop, write nothing
+├── Unheard              nobody: somebody has spoken to the job that was to end; go on, and hear it
 ├── RequestTooLarge      the caller: one model call larger than its whole budget per minute; never repeat
 ├── UrlNotAllowed        the caller: a webhook is not sent there; says why
 ├── NoRoomYet            the weather: a model call has waited long enough at the gate; try again later
@@ -30,6 +31,10 @@ class StoreUnavailable(SluiceError):
 
 class LeaseLost(SluiceError):
     """The job is leased to another worker (or is finished): what this worker knows of it is out of date."""
+
+
+class Unheard(SluiceError):
+    """A job that was to succeed has messages that it has not heard: it is still this worker's, and is to go on."""
 
 
 class RequestTooLarge(SluiceError):

@@ -32,6 +32,8 @@ class EventType(StrEnum):
     TOOL_COMPLETED = "tool.completed"
     ACTION_REQUESTED = "action.requested"
     ACTION_DECIDED = "action.decided"
+    MESSAGE_RECEIVED = "message.received"
+    MESSAGE_HEARD = "message.heard"
     EVENTS_DROPPED = "events.dropped"
 
 

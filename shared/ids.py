@@ -50,6 +50,11 @@ def new_action_id() -> str:
     return f"act_{uuid7()}"
 
 
+def new_message_id() -> str:
+    """Names what somebody says to a job; `msg_` are deliveries of webhooks."""
+    return f"mail_{uuid7()}"
+
+
 def new_test_delivery_id() -> str:
     """Names a delivery that no job has caused; those of a job are named after it (`shared/lua/job_outbox.lua`)."""
     return f"msg_{uuid7()}_test"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared import ids, keys
 from shared.job import Job, readable
+from shared.message import Message
 from shared.pace import Pace, Place
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
@@ -62,6 +63,8 @@ class Journal:
     status: Status
     revision: int
     records: list[Record]
+    unheard: list[Message]
+    """What was said to it meanwhile."""
 
 
 class Inspector:
@@ -85,8 +88,9 @@ class Inspector:
     async def journal(self, job_id: str, *, tenant: str) -> Journal | None:
         """That of a job of this tenant; None for one there is not, another tenant's included."""
         match await script("job_turns")(self._redis, {}, {"id": job_id, "tenant": tenant}):
-            case [status, revision, lines]:
-                return Journal(Status(status), int(revision), [from_json(line) for line in lines])
+            case [status, revision, lines, unheard]:
+                records = [from_json(line) for line in lines]
+                return Journal(Status(status), int(revision), records, [Message.from_json(one) for one in unheard])
         return None
 
     async def jobs(

@@ -170,6 +170,8 @@ class Job:
     error: JobError | None
     incomplete: IncompleteReason | None
     incomplete_message: str | None
+    mail: bool
+    """Somebody has said something to it that it has not heard."""
     waited_ms: int
     """How long it has waited for persons, which does not count against its `max_seconds`."""
     actions: list[Action]
@@ -246,6 +248,7 @@ class Job:
             error=build(JobError, json.loads(error)) if error else None,
             incomplete=IncompleteReason(incomplete) if incomplete else None,
             incomplete_message=record.get("incomplete_message") or None,
+            mail=bool(record.get("mail")),
             waited_ms=number("waited_ms") or 0,
             actions=[Action.stored(one) for one in json.loads(record.get("actions") or "[]")],
         )

@@ -127,6 +127,9 @@ TURNS = ":turns"
 NOTES = ":notes"
 EVENTS = ":events"
 ACTIONS = ":actions"
+MAIL = ":mail"
+"""hash, message id -> the message as JSON (see `shared.message`), `key:K` -> the id of the message that the
+Idempotency-Key K made; those in the record's field `mail` wait to be heard; lives as long as the job."""
 PACKED = ":packed"
 """A job's events get this suffix while they are copied into less memory, within one script."""
 

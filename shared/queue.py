@@ -14,7 +14,7 @@ from arq.jobs import serialize_job
 from pydantic_core import to_json
 
 from shared import ids, keys
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, Unheard
 from shared.job import HEAD_START_MS, IncompleteReason, Job, JobError, JobSpec, WaitReason, readable
 from shared.redis_client import Redis
 from shared.scripts import script
@@ -159,10 +159,13 @@ class Queue:
         )
         return Renewal(lost, unknown, cancelling)
 
-    async def finish(self, owner: str, job_id: str, conclusion: Conclusion, *, agent: str = "") -> Status:
+    async def finish(
+        self, owner: str, job_id: str, conclusion: Conclusion, *, agent: str = "", hears: bool = False
+    ) -> Status:
         """Ends the job. Returns what it ended as: cancelled when it was to be cancelled. Raises LeaseLost.
 
         With `agent` what it cost is remembered: by that the agent's next jobs are estimated (`shared.forecast`).
+        One that `hears` does not succeed while messages wait for it: raises Unheard.
         """
         answer = await script("job_finish")(
             self._redis,
@@ -176,9 +179,12 @@ class Queue:
                 "incomplete": conclusion.incomplete or "",
                 "message": conclusion.message if conclusion.incomplete else "",
                 "agent": agent,
+                "hears": int(hears),
                 "retention_ms": self._retention_ms,
             },
         )
+        if answer == "mail":
+            raise Unheard(job_id)
         return _held(answer, job_id)
 
     async def release(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from shared.action import Decision, DecisionRecord
+from shared.message import MessageRecord, followed_by
 from shared.step import Mark, StepIntentRecord, StepRecord, marked
 from shared.stored import build
 from shared.usage import Usage
@@ -95,7 +96,16 @@ class ResultRecord:
     milliseconds: int
 
 
-Record = ModelRecord | BrokenRecord | IntentRecord | ResultRecord | DecisionRecord | StepIntentRecord | StepRecord
+Record = (
+    ModelRecord
+    | BrokenRecord
+    | IntentRecord
+    | ResultRecord
+    | DecisionRecord
+    | MessageRecord
+    | StepIntentRecord
+    | StepRecord
+)
 
 
 def to_json(record: Record) -> str:
@@ -120,6 +130,8 @@ def from_json(text: str) -> Record:
         return build(StepIntentRecord, marked(fields))
     if kind == StepRecord.kind:
         return build(StepRecord, marked(fields))
+    if kind == MessageRecord.kind:
+        return build(MessageRecord, fields)
     if kind == DecisionRecord.kind:
         return build(DecisionRecord, fields | {"decision": Decision(fields["decision"])})
     return build(ResultRecord, fields)
@@ -194,6 +206,12 @@ class Transcript:
         return next((record for record in reversed(self._records) if isinstance(record, ModelRecord)), None)
 
     @property
+    def spoken_to(self) -> bool:
+        """Somebody has said something to the job since the model's last answer."""
+        turns = (record for record in reversed(self._records) if isinstance(record, ModelRecord | MessageRecord))
+        return isinstance(next(turns, None), MessageRecord)
+
+    @property
     def turns(self) -> int:
         return sum(isinstance(record, ModelRecord) for record in self._records)
 
@@ -250,22 +268,24 @@ class Transcript:
         ]
 
     def messages(self, target: str | None = None) -> list[dict[str, Any]]:
-        """The conversation as the Messages API takes it: each turn's tool results in one message of the user.
+        """The conversation as the Messages API takes it: each turn's tool results in one message of the user,
+        with what was said to the job behind them. A tool call that was cut off in the model's answer is left out.
 
         As `target` may be asked: thinking that another target signed is left out, since one model must not be given
         that of another. So each target always gets the same words before its own, which its signatures vouch for, too.
         """
         messages = list(self._opening)
-        results: list[Block] = []
+        told: list[Block] = []
         for record in self._records:
             if isinstance(record, ModelRecord):
-                if results:
-                    messages.append({"role": "user", "content": results})
-                    results = []
-                if content := record.content if target in (None, record.target) else _readable(record.content):
+                messages, told = followed_by(messages, told), []
+                content = record.content if record.calls_tools else _without(record.content, "tool_use")
+                if content := content if target in (None, record.target) else _without(content, *_OF_ITS_MODEL):
                     messages.append({"role": "assistant", "content": content})
+            elif isinstance(record, MessageRecord):
+                told += record.blocks()
             elif isinstance(record, ResultRecord):
-                results.append(
+                told.append(
                     {
                         "type": "tool_result",
                         "tool_use_id": record.tool_use_id,
@@ -273,10 +293,8 @@ class Transcript:
                         "is_error": record.is_error,
                     }
                 )
-        if results:
-            messages.append({"role": "user", "content": results})
-        return messages
+        return followed_by(messages, told)
 
 
-def _readable(content: list[Block]) -> list[Block]:
-    return [block for block in content if block["type"] not in _OF_ITS_MODEL]
+def _without(content: list[Block], *types: str) -> list[Block]:
+    return [block for block in content if block["type"] not in types]

@@ -52,6 +52,7 @@ LAYERS = (
             "step",
             "turn",
             "history",
+            "message",
             "stored",
             "mistakes",
             "webhook",

@@ -49,6 +49,10 @@ class Effects(Protocol):
         """Whether a call that was begun has happened: see `worker.tools.Verify`."""
         ...
 
+    async def hear(self, transcript: Transcript) -> None:
+        """Adds to the transcript what was said to the job meanwhile; it is kept before this returns."""
+        ...
+
     async def save(self, record: Record) -> None:
         """Keeps the record, durably and in order, before it returns."""
         ...
@@ -59,6 +63,8 @@ async def run_agent(agent: Agent, transcript: Transcript, effects: Effects) -> C
     while True:
         if questions := await _settle_tools(agent, transcript, effects):
             return Ask(questions)
+        if not _stopped(transcript):
+            await effects.hear(transcript)
         if conclusion := _concluded(transcript):
             return conclusion
         if limit := effects.limit_reached(transcript):
@@ -73,10 +79,16 @@ def stopped_short(transcript: Transcript, limit: Limit) -> Conclusion:
     return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=limit.reason, message=limit.message)
 
 
-def _concluded(transcript: Transcript) -> Conclusion | None:
-    """How the job ends if its last turn was the last one."""
+def _stopped(transcript: Transcript) -> bool:
+    """The last answer was stopped short: whatever is said to the job, it ends."""
     last = transcript.last_model
-    if last is None or last.stop_reason == "pause_turn" or last.calls_tools:
+    return last is not None and last.stop_reason in _STOPPED_SHORT
+
+
+def _concluded(transcript: Transcript) -> Conclusion | None:
+    """How the job ends if its last turn was the last one, and nobody has said anything since."""
+    last = transcript.last_model
+    if last is None or last.stop_reason == "pause_turn" or last.calls_tools or transcript.spoken_to:
         return None
     if last.stop_reason == "max_tokens" and last.shortened:
         return stopped_short(transcript, _CUT_BY_BUDGET)

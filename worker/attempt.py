@@ -13,6 +13,7 @@ from shared.errors import NoRoomYet
 from shared.event_log import EventLog
 from shared.history import Exchange, conversation
 from shared.job import IncompleteReason, Job
+from shared.mailbox import Mailbox
 from shared.pool import Asker, Pool
 from shared.redis_client import until_reachable
 from shared.scratchpad import Scratchpad
@@ -58,6 +59,7 @@ class Attempt:
         owner: str,
         checkpoints: Checkpoints,
         sessions: Sessions,
+        mailbox: Mailbox,
         caller: ChainCaller,
         purse: Purse,
         events: EventLog,
@@ -77,6 +79,7 @@ class Attempt:
         self._owner = owner
         self._checkpoints = checkpoints
         self._sessions = sessions
+        self._mailbox = mailbox
         self._caller = caller
         self._purse = purse
         self._narrator = Narrator(events, owner=owner, job_id=job.id, claim=job.claims, audience=audience)
@@ -89,6 +92,7 @@ class Attempt:
         self._first = first
         self._remembered: list[Exchange] = []
         self._saved = 0
+        self._mail = job.mail
         self._broken: list[BrokenRecord] = []
         self._shortened = False
         self._answered = False
@@ -276,5 +280,15 @@ class Attempt:
     async def save(self, record: Record) -> None:
         async with self._narrator.saving(record) as told, self._purse.settling(record) as reserved_nano:
             write = partial(self._checkpoints.append, self._owner, self._job.id, self._saved, record, told)
-            await until_reachable(lambda: write(reserved_nano=reserved_nano))
+            self._mail = await until_reachable(lambda: write(reserved_nano=reserved_nano))
             self._saved += 1
+
+    async def hear(self, transcript: Transcript) -> None:
+        """The job's record and each checkpoint tell whether there is something; while not, this costs nothing."""
+        if not self._mail:
+            return
+        ask = partial(self._mailbox.hear, self._owner, self._job.id, self._saved, transcript.turns)
+        for message in await until_reachable(ask):
+            transcript.append(message)
+            self._saved += 1
+        self._mail = False

@@ -11,10 +11,11 @@ from shared import log, metrics, tracing
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.day_budget import DayBudget
-from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge
+from shared.errors import LeaseLost, NoRoomYet, RequestTooLarge, Unheard
 from shared.event_log import EventLog
 from shared.gate_inspector import GateInspector
 from shared.job import IncompleteReason, Job, WaitReason
+from shared.mailbox import Mailbox
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis, until_reachable
 from shared.scratchpad import Scratchpad
@@ -165,6 +166,7 @@ class Executor:
             owner=self._owner,
             checkpoints=self._checkpoints,
             sessions=Sessions(self._redis),
+            mailbox=Mailbox(self._redis),
             caller=self._caller,
             purse=Purse(job, self._owner, DayBudget(self._redis), self._daily_nano.get(job.spec.tenant, 0)),
             events=EventLog(self._redis),
@@ -189,11 +191,17 @@ class Executor:
             metrics.RELEASED.labels(job.spec.agent, verdict.reason).inc()
             logger.info("job_released", reason=verdict.reason, seconds=round(verdict.delay_seconds, 1), status=status)
         else:
-            status = await until_reachable(
-                lambda: self._queue.finish(self._owner, job.id, verdict, agent=job.spec.agent)
-            )
+            try:
+                status = await until_reachable(lambda: self._finish(job, verdict))
+            except Unheard:  # somebody spoke to it in its last moment: its next attempt hears that
+                return await self._write(job, Release(WaitReason.CAPACITY))
             metrics.FINISHED.labels(job.spec.agent, status).inc()
             logger.info("job_finished", status=status, error=verdict.error.code if verdict.error else None)
+
+    async def _finish(self, job: Job, conclusion: Conclusion) -> Status:
+        name = job.spec.agent
+        hears = not isinstance(self._agents.get(name), CustomAgent)
+        return await self._queue.finish(self._owner, job.id, conclusion, agent=name, hears=hears)
 
     async def _release(self, job: Job, release: Release) -> Status:
         return await self._queue.release(

@@ -6,7 +6,7 @@ it is given itself.
 
 from typing import Any
 
-from api.examples import actions, batches, jobs, operations, sessions, webhooks
+from api.examples import actions, batches, jobs, operations, sessions, steering, webhooks
 from api.examples.problems import problem_example
 from api.problems import Code
 
@@ -20,6 +20,8 @@ EXAMPLES: dict[str, Any] = {
     "job_list": jobs.JOB_LIST,
     "event_list": jobs.EVENT_LIST,
     "turn_list": jobs.TURN_LIST,
+    "say": steering.SAY,
+    "message": steering.MESSAGE,
     "session": sessions.SESSION,
     "action_list": actions.ACTION_LIST,
     "approve": actions.APPROVE,

@@ -131,6 +131,7 @@ TURN_LIST: dict[str, Any] = {
         }
     ],
     "steps": [],
+    "messages": [],
     "has_more": False,
     "first_id": 1,
     "last_id": 1,

@@ -22,6 +22,11 @@ _DETAILS = {
     Code.SESSION_BUSY: f"{_JOB} of the session chat-17 has not finished. Wait for its end or cancel it, or leave out "
     "on_conflict: then the job waits for its turn.",
     Code.ALREADY_DECIDED: "It was decided before: approve at 2026-01-31T12:00:00.000Z.",
+    Code.ALREADY_FINISHED: "The job is succeeded and hears nothing any more. To go on from what it has done, fork it: "
+    f"POST /v1/jobs/{_JOB}/fork, with your message as `message`.",
+    Code.HEARS_NO_MESSAGES: "errands is a custom agent, whose own code says what its model is asked. Cancel the job "
+    "and submit another one.",
+    Code.MAILBOX_FULL: "100 messages wait for the job already; say more when it has heard them.",
     Code.GONE: f"This Idempotency-Key has made {_JOB}, which was deleted, or removed after its retention. Use a new "
     "key if the work is to be done again.",
     Code.BODY_TOO_LARGE: "The body may have 1048576 bytes at most; send less.",

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from api import presenter
 from api.access import SubmitterOf
-from api.admission import KEY_HEADER, REFUSED
+from api.admission import REFUSED
 from api.batch import Batch, Result, Taken
 from api.batch_schemas import BatchRequest, BatchResource, Envelope
 from api.body import MAX_DEPTH, read_json
 from api.documents import BODY, answer, errors, json_body
+from api.idempotency import KEY_HEADER
 from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid

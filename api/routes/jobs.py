@@ -10,13 +10,14 @@ from starlette.responses import Response
 
 from api import presenter, schemas
 from api.access import ReaderOf, SubmitterOf
-from api.admission import KEY_HEADER, REFUSED, Repeated
+from api.admission import REFUSED, Repeated
 from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
 from api.exchange import all_of
+from api.idempotency import KeyHeader, key_of
 from api.lookup import find, made_before, no_such_job
 from api.parts import Parts, PartsOf
-from api.problems import Code, FieldError, Problem, invalid
+from api.problems import Code, Problem
 from api.strict_route import StrictRoute
 from shared import clock, ids
 from shared.inspector import Sighting
@@ -68,14 +69,7 @@ async def submit(
     request: Request,
     parts: PartsOf,
     tenant: SubmitterOf,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            description="However often a submit is repeated with it, it makes one job. 1-255 of A-Z a-z 0-9 _ . : -",
-            json_schema_extra={"pattern": schemas.KEY_PATTERN},
-            examples=["order-17"],
-        ),
-    ] = None,
+    idempotency_key: KeyHeader = None,
     prefer: Annotated[
         str | None,
         Header(
@@ -88,14 +82,13 @@ async def submit(
     """Takes the job and answers 202 once it cannot be lost any more; poll the address in `Location`."""
     if parts.draining:
         raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
-    if len(request.headers.getlist(KEY_HEADER)) > 1:
-        raise invalid(FieldError(pointer=KEY_HEADER, detail="is given more than once"))
+    key = key_of(request, idempotency_key)
     body = await read_json(request, max_bytes=parts.settings.api.max_body_bytes)
     admitted = await parts.admission.submit(
         schemas.parse_job_request(body),
         body,
         tenant=tenant,
-        idempotency_key=idempotency_key,
+        idempotency_key=key,
         traceparent=current_traceparent(request.headers.get("traceparent")),
     )
     headers, submits_left = {}, None

@@ -62,12 +62,12 @@ class Directive(Pace):
 
 
 def read_directive(text: str) -> Directive:
-    """The directive in a text that holds one. Raises ApiError 400 that says what is wrong with it."""
-    found = _DIRECTIVE.search(text)
-    if found is None:
+    """The last directive in a text that holds one. Raises ApiError 400 that says what is wrong with it."""
+    found = _DIRECTIVE.findall(text)
+    if not found:
         raise invalid_request("sim directive: <sim> without </sim>")
     try:
-        directive = Directive.model_validate(json.loads(found[1]))
+        directive = Directive.model_validate(json.loads(found[-1]))
     except json.JSONDecodeError as error:
         raise invalid_request(f"sim directive: not JSON: {error}") from None
     except ValidationError as error:

@@ -11,15 +11,15 @@
 --   said       its text, which is the job's partial output, or ''
 --   reserved   nano-dollars that its calls still in flight may cost: see job_reserved
 --   told       what it tells of this, and what has not been told yet: see job_telling
--- RETURNS 'ok', or 'lost' when the job or its journal is not as this worker knows it
+-- RETURNS 'ok', or 'mail' when it is written and something waits to be heard (job_hear), or 'lost' when the job or its journal is not as this worker knows it
 
 local turns = JOB .. id .. TURNS
 if redis.call('HGET', LEASES, id) ~= owner then return 'lost' end
-local length = redis.call('LLEN', turns)
-if length == tonumber(index) + 1 and redis.call('LINDEX', turns, -1) == record then return 'ok' end
+local job, length = read(id), redis.call('LLEN', turns)
+local written = job.mail and 'mail' or 'ok'
+if length == tonumber(index) + 1 and redis.call('LINDEX', turns, -1) == record then return written end
 if length ~= tonumber(index) then return 'lost' end
 
-local job = read(id)
 local key = job.key
 redis.call('RPUSH', turns, record)
 local used = cjson.decode(counters)
@@ -33,4 +33,4 @@ if served ~= '' then
 end
 tell_all(job, told)
 announce(job)
-return 'ok'
+return written

@@ -20,6 +20,6 @@ if job.session then
   end
 end
 redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, job.key .. EVENTS, job.key .. ACTIONS,
-           ARQ_RESULT .. id)
+           job.key .. MAIL, ARQ_RESULT .. id)
 redis.call('ZREM', TENANT_JOBS .. tenant, id)
 return 'deleted'

@@ -102,6 +102,7 @@ local function retire(job, retention_ms)
   redis.call('PEXPIRE', job.key .. TURNS, retention_ms)
   redis.call('PEXPIRE', job.key .. NOTES, retention_ms)
   redis.call('PEXPIRE', job.key .. ACTIONS, retention_ms)
+  redis.call('PEXPIRE', job.key .. MAIL, retention_ms)
   -- Redis gives a stream that grows 4 KB in advance; a copy has only what it needs.
   redis.call('COPY', job.key .. EVENTS, job.key .. EVENTS .. PACKED)
   redis.call('RENAME', job.key .. EVENTS .. PACKED, job.key .. EVENTS)

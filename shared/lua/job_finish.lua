@@ -2,17 +2,19 @@
 -- the event. Safe to repeat after a lost answer.
 -- USES job_common job_outbox job_states job_waking job_fairness job_pace job_reserved job_sessions job_ending
 -- KEYS
--- ARGV id owner event output error incomplete message agent retention_ms
+-- ARGV id owner event output error incomplete message agent hears retention_ms
 --   event                                succeed, stop_short, fail or confirm_cancel
 --   output, error, incomplete, message   '' for none; error is JSON, message says more about incomplete
 --   agent                                whose costs this job's are a sample of, or '' for nobody's
--- RETURNS the status it has now, or 'lost' when the job is not this worker's
+--   hears                                1: it does not succeed while something waits to be heard (job_hear)
+-- RETURNS the status it has now, or 'lost' when the job is not this worker's, or 'mail' when it is to go on and hear
 
 local MOST_COSTS = 25        -- an estimate follows a change of agent or price within so many jobs
 local COSTS_MS = 30 * DAY_MS
 
 local job = read(id)
 if redis.call('HGET', LEASES, id) ~= owner then return job and job.finished_by == owner and job.status or 'lost' end
+if event == 'succeed' and hears == '1' and job.mail and job.status == 'running' then return 'mail' end
 
 local function details()
   local said = message ~= '' and ',"message":' .. cjson.encode(message) or ''

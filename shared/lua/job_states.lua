@@ -9,7 +9,7 @@ local GROUP = {queued = 'queued', running = 'running', cancelling = 'running', r
 -- What the scripts look at of a job's record, false for what is not there; nil for a job there is not.
 local FIELDS = {'status', 'tenant', 'place', 'started_ms', 'claimed_ms', 'busy_ms', 'crashes', 'wait_reason',
                 'expires_ms', 'said', 'idempotency', 'finished_by', 'claims', 'created_ms', 'webhook', 'events', 'reserved',
-                'session', 'asks'}
+                'session', 'asks', 'mail'}
 local function read(id)
   local values = redis.pcall('HMGET', JOB .. id, unpack(FIELDS))
   if values.err or not values[1] then return nil end  -- a stock client may give an id that names another key

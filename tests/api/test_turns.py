@@ -61,6 +61,7 @@ async def test_a_job_that_has_done_nothing_has_no_turns(http: httpx2.AsyncClient
         "revision": 1,
         "data": [],
         "steps": [],
+        "messages": [],
         "has_more": False,
         "first_id": None,
         "last_id": None,

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from api import batch_schemas, event_schemas, problems, schemas, turn_schemas, webhook_schemas
+from api import batch_schemas, event_schemas, message_schemas, problems, schemas, turn_schemas, webhook_schemas
 from client import sluice_client
 from client.sluice_client import AsyncSluice, Sluice
 from shared.states import FINISHED
@@ -29,6 +29,8 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (sluice_client.ToolCall, turn_schemas.ToolCallResource),
     (sluice_client.Decision, turn_schemas.DecisionResource),
     (sluice_client.Step, turn_schemas.StepResource),
+    (sluice_client.Message, message_schemas.MessageResource),
+    (sluice_client.TurnMessage, message_schemas.TurnMessageResource),
     (sluice_client.JobRequest, batch_schemas.BatchJobRequest),
     (sluice_client.BudgetOptions, schemas.BudgetRequest),
     (sluice_client.WebhookOptions, webhook_schemas.WebhookRequest),

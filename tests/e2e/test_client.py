@@ -100,3 +100,19 @@ async def test_other_endpoints(sluice: Both) -> None:
     assert {"assistant", "researcher"} <= names
     endpoint = await sluice.do("request", "POST", "/v1/webhook_endpoints", body={"url": "https://example.com/hooks"})
     assert await sluice.do("request", "DELETE", f"/v1/webhook_endpoints/{endpoint['id']}") is None
+
+
+async def test_a_job_is_spoken_to(sluice: Both, simulated: ProviderProcess) -> None:
+    job = await sluice.do("submit", "assistant", scripted(turns=[{"text": "Not heard."}]), delay_seconds=1)
+    said = await sluice.do(
+        "send_message", job["id"], 'No. <sim>{"turns": [{"text": "Heard."}]}</sim>', idempotency_key="once"
+    )
+    again = await sluice.do("send_message", job["id"], said["content"], idempotency_key="once")
+    assert again == said
+
+    assert (await sluice.do("wait", job["id"]))["output"] == "Heard."
+    (heard,) = await sluice.all("messages", job["id"])
+    assert (heard["id"], heard["after_turn"]) == (said["id"], 0)
+    with pytest.raises(Conflict) as caught:
+        await sluice.do("send_message", job["id"], "And now?")
+    assert caught.value.code == "already_finished"

@@ -213,3 +213,10 @@ def test_optional_properties_are_left_out():
 )
 def test_sums_are_found(text, sums):
     assert find_arithmetic(text) == sums
+
+
+async def test_of_several_in_one_text_the_last_governs(sdk, ask):
+    request = ask(turns=[{"text": "First"}])
+    request["messages"][0]["content"] += ' No: <sim>{"turns": [{"text": "Second"}]}</sim>'
+    [answer] = await play(sdk, request, 1)
+    assert said(answer) == ("end_turn", "Second")

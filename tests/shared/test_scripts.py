@@ -72,7 +72,7 @@ async def test_a_call_by_other_names_is_refused_before_it_is_sent(
 
 async def test_arguments_may_come_in_any_order(redis: Redis) -> None:
     job = {"id": "job", "owner": "nobody", "event": "fail", "output": "", "error": "", "incomplete": "", "message": ""}
-    given = job | {"agent": "", "retention_ms": "1000"}
+    given = job | {"agent": "", "hears": 0, "retention_ms": "1000"}
 
     answer = await script("job_finish")(redis, {}, dict(reversed(given.items())))
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.action import DecisionRecord
+from shared.message import MessageRecord
 from shared.turn import (
     BrokenRecord,
     IntentRecord,
@@ -53,6 +54,7 @@ models = st.builds(
     served_as=st.sampled_from(ServedAs),
 )
 intents = st.builds(IntentRecord, turn=counts, tool_use_id=texts)
+messages = st.builds(MessageRecord, turn=counts, id=texts, content=texts, at_ms=counts)
 decisions = st.builds(DecisionRecord, turn=counts, tool_use_id=texts, input=st.none() | st.dictionaries(texts, texts))
 receipts = st.builds(
     ResultRecord,
@@ -65,7 +67,7 @@ receipts = st.builds(
 )
 
 
-@given(record=st.one_of(models, intents, decisions, receipts))
+@given(record=st.one_of(models, intents, decisions, messages, receipts))
 def test_every_record_survives_its_json(record: Record) -> None:
     text = to_json(record)
     assert from_json(text) == record
@@ -74,7 +76,7 @@ def test_every_record_survives_its_json(record: Record) -> None:
     text.encode()
 
 
-@given(record=st.one_of(models, intents, decisions, receipts))
+@given(record=st.one_of(models, intents, decisions, messages, receipts))
 def test_a_record_is_written_the_same_each_time(record: Record) -> None:
     """A repeated append is recognised by its text."""
     assert to_json(from_json(to_json(record))) == to_json(record)
@@ -240,7 +242,7 @@ def test_turns_and_usage_are_those_of_the_model_records() -> None:
     assert transcript.usage == Usage(input_tokens=7, cost_nano=9, turns=2)
 
 
-@given(journal=st.lists(st.one_of(models, intents, decisions, receipts), max_size=8))
+@given(journal=st.lists(st.one_of(models, intents, decisions, messages, receipts), max_size=8))
 def test_reading_a_journal_changes_nothing(journal: list[Record]) -> None:
     before = [to_json(record) for record in journal]
     transcript = Transcript("Go", journal)
@@ -248,3 +250,22 @@ def test_reading_a_journal_changes_nothing(journal: list[Record]) -> None:
     transcript.unanswered()
     transcript.append(IntentRecord(1, "x"))
     assert [to_json(record) for record in journal] == before
+
+
+def test_a_call_that_was_cut_off_in_the_answer_is_not_told() -> None:
+    cut = model(1, said("I will"), use("a"), stop="max_tokens")
+    transcript = Transcript("go", [cut, MessageRecord(1, "mail_1", "Do.", 1)])
+
+    assert transcript.messages() == [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": [said("I will")]},
+        {"role": "user", "content": [said("Do.")]},
+    ]
+
+
+def test_whatever_was_said_user_and_model_take_turns() -> None:
+    silent = model(1, stop="end_turn")
+    transcript = Transcript("go", [silent, MessageRecord(1, "mail_1", "Well?", 1), MessageRecord(1, "mail_2", "?", 1)])
+
+    assert transcript.messages() == [{"role": "user", "content": [said("go"), said("Well?"), said("?")]}]
+    assert transcript.spoken_to

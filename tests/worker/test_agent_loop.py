@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shared.action import ActionKind, Decision, DecisionRecord
 from shared.errors import LeaseLost
 from shared.job import IncompleteReason
+from shared.message import MessageRecord
 from shared.queue import Conclusion
 from shared.states import Event
 from shared.turn import Block, IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
@@ -80,14 +81,16 @@ class Recorded:
         work: Work | None = None,
         saves: int | None = None,
         happened: bool | str | None = None,
+        mail: dict[int, str] | None = None,
     ) -> None:
         """`limits` by the number of finished turns; `saves`: the lease is lost after so many; `happened`: what a tool's
-        `verify` says."""
+        `verify` says; `mail`: what is said to the job, by the number of turns that are finished then."""
         self._script = script
         self._limits = limits or {}
         self._work = work
         self._saves = saves
         self._happened = happened
+        self._mail = dict(mail or {})
         self.journal: list[Record] = []
         self.log: list[str] = []
         self.bought: list[int] = []
@@ -116,6 +119,13 @@ class Recorded:
     async def verify(self, call: ToolCall) -> bool | str | None:
         self.log.append(f"verify {call.id}")
         return self._happened
+
+    async def hear(self, transcript: Transcript) -> None:
+        if said := self._mail.pop(transcript.turns, None):
+            message = MessageRecord(transcript.turns, f"mail_{transcript.turns}", said, 1)
+            self.journal.append(message)
+            self.log.append(f"hear {message.id}")
+            transcript.append(message)
 
     async def save(self, record: Record) -> None:
         assert not self._saving, "records are saved one at a time: each has its number in the journal"
@@ -555,3 +565,62 @@ async def test_of_hundreds_of_calls_in_a_turn_only_the_first_are_run(name: str) 
     assert [told[f"toolu_1_{number}"].is_error for number in range(300)] == [n >= MOST_CALLS for n in range(300)]
     again, _ = await run(script, effects.journal[:20])
     assert len(again.ran) == MOST_CALLS - 19, "the same ones after a crash"
+
+
+async def test_what_is_said_in_mid_run_is_heard_behind_the_results_of_the_turn() -> None:
+    script = [answer(1, "look:a", "put:b"), answer(2, text="done")]
+    effects, ended = await run(script, mail={1: "Hurry."})
+
+    assert ended.output == "done"
+    told = effects.asked[1][-1]
+    assert [block["type"] for block in told["content"]] == ["tool_result", "tool_result", "text"]
+    assert told["content"][-1] == {"type": "text", "text": "Hurry."}
+    assert effects.log.index("hear mail_1") == effects.log.index("model 2") - 2
+
+
+async def test_what_is_said_before_the_first_turn_is_part_of_what_was_asked() -> None:
+    effects, _ = await run([answer(1, text="done")], mail={0: "And be brief."})
+
+    (opening,) = effects.asked[0]
+    assert opening == {
+        "role": "user",
+        "content": [{"type": "text", "text": "Go."}, {"type": "text", "text": "And be brief."}],
+    }
+
+
+async def test_what_is_said_when_the_answer_is_there_is_answered_too() -> None:
+    effects, ended = await run([answer(1, text="one"), answer(2, text="two")], mail={1: "What else?"})
+
+    assert ended == Conclusion(Event.SUCCEED, output="two")
+    assert [message["role"] for message in effects.asked[1]] == ["user", "assistant", "user"]
+
+
+async def test_a_journal_that_ends_with_a_message_is_gone_on_with() -> None:
+    said = MessageRecord(1, "mail_1", "What else?", 1)
+    effects, ended = await run([answer(1, text="one"), answer(2, text="two")], journal=[answer(1, text="one"), said])
+
+    assert (effects.bought, ended.output) == ([2], "two")
+
+
+async def test_a_limit_ends_a_job_whatever_was_said_to_it() -> None:
+    limit = Limit(IncompleteReason.BUDGET_EXCEEDED, "Enough.")
+    effects, ended = await run([answer(1, text="one")], mail={1: "What else?"}, limits={1: limit})
+
+    assert (ended.event, ended.output) == (Event.STOP_SHORT, "one")
+    assert effects.bought == [1]
+
+
+@pytest.mark.parametrize("stop", ["max_tokens", "refusal"])
+async def test_an_answer_that_was_stopped_short_ends_the_job_and_nothing_is_heard(stop: str) -> None:
+    effects, ended = await run([answer(1, text="one", stop=stop)], mail={1: "Go on."})
+
+    assert ended.event == Event.STOP_SHORT
+    assert not any(isinstance(record, MessageRecord) for record in effects.journal)
+
+
+async def test_nothing_is_heard_while_a_person_is_asked() -> None:
+    effects = Recorded([answer(1, "erase:a")], mail={1: "Wait."})
+    ended = await run_agent(AGENT, Transcript("Go.", []), effects)
+
+    assert isinstance(ended, Ask)
+    assert "hear mail_1" not in effects.log

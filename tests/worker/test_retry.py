@@ -9,6 +9,7 @@ from shared.actions import Actions
 from shared.catalogue import Catalogue
 from shared.checkpoints import Checkpoints
 from shared.job import Budget, IncompleteReason, Job, Schedule, WaitReason
+from shared.mailbox import Mailbox
 from shared.pool import Limits, Pool
 from shared.queue import Queue
 from shared.redis_client import Redis
@@ -163,3 +164,34 @@ async def test_a_job_without_money_waits_for_the_day_on_which_there_is_some(redi
         IncompleteReason.BUDGET_EXCEEDED,
         "Too dear.",
     )
+
+
+class Interrupting(Queue):
+    """Somebody speaks to the job in the moment between its last turn and its end."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis, retention_ms=60_000)
+        self.mailbox = Mailbox(redis)
+        self.said = 0
+
+    async def finish(self, owner: str, job_id: str, *args: Any, **options: Any) -> Status:
+        if not self.said:
+            self.said += 1
+            await self.mailbox.send(job_id, "What else?", tenant="default")
+        return await super().finish(owner, job_id, *args, **options)
+
+
+async def test_who_is_spoken_to_in_its_last_moment_goes_on_and_hears(redis: Redis) -> None:
+    queue = Interrupting(redis)
+    job_id = await submitted(queue)
+    working = executor(redis, queue, Caller())
+
+    await run_once(redis, queue, working)
+    waiting = await record(redis, job_id)
+    assert (waiting.status, waiting.wait_reason, waiting.mail) == (Status.QUEUED, WaitReason.CAPACITY, True)
+    again = await run_once(redis, queue, working)
+
+    assert again.attempt == 1
+    assert (await record(redis, job_id)).status == Status.SUCCEEDED
+    kinds = [line.kind for line in await Checkpoints(redis).load(job_id)]
+    assert kinds == ["model", "message", "model"]
