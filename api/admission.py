@@ -12,9 +12,9 @@ from api.agent_input import check_input
 from api.directory import AgentDirectory
 from api.group import Group
 from api.idempotency import KEY_HEADER, check_key
-from api.problems import Code, FieldError, Problem, invalid
+from api.problems import Code, FieldError, Problem, invalid, no_such_job
 from api.receivers import Receivers
-from api.schemas import JobRequest
+from api.schemas import BudgetRequest, JobRequest
 from shared import backoff, clock, ids, metrics
 from shared.catalogue import AgentEntry
 from shared.inspector import Sighting
@@ -27,6 +27,7 @@ from shared.submission import (
     Caps,
     FullBecause,
     KeyConflict,
+    OriginGone,
     Outcome,
     QueueFull,
     Replayed,
@@ -96,7 +97,13 @@ class Admission:
         traceparent: str | None,
     ) -> Admitted | Repeated:
         """Takes the job, or raises the Problem that says why not. `body` is the parsed body as it was sent."""
-        job = await self.check(request, body, tenant=tenant, idempotency_key=idempotency_key, traceparent=traceparent)
+        return await self.take(
+            await self.check(request, body, tenant=tenant, idempotency_key=idempotency_key, traceparent=traceparent)
+        )
+
+    async def take(self, job: Submission) -> Admitted | Repeated:
+        """Takes a job that has been checked, or raises the Problem that says why not."""
+        tenant = job.spec.tenant
         if tenant not in self._groups:
             self._groups[tenant] = Group(self._queue, self._caps_of(tenant))
         answer = await self._groups[tenant].submit(job)
@@ -121,7 +128,7 @@ class Admission:
             ids.new_job_id(),
             _spec(request, body, agent, tenant, traceparent, webhook),
             idempotency_key,
-            _fingerprint(body) if idempotency_key else "",
+            fingerprint(body) if idempotency_key else "",
             alone=request.on_conflict == "reject",
         )
 
@@ -151,6 +158,8 @@ class Admission:
                     f"{answer.job_id} of the session {job.spec.session_id} has not finished. Wait for its end or "
                     "cancel it, or leave out on_conflict: then the job waits for its turn.",
                 )
+            case OriginGone():
+                raise no_such_job()
             case QueueFull():
                 raise self._full(job.spec.tenant, answer)
             case Withheld():
@@ -235,7 +244,7 @@ def _spec(
         agent=agent.name,
         input=body["input"],
         chain=agent.chain,
-        budget=_budget(request, agent),
+        budget=budget_of(request.budget, agent),
         priority=Priority(request.priority),
         session_id=request.session_id,
         metadata=request.metadata,
@@ -271,9 +280,9 @@ def _sighting(asked: Submission, answer: Accepted, caps: Caps) -> Sighting:
     return Sighting(job, place, answer.pace)
 
 
-def _budget(request: JobRequest, agent: AgentEntry) -> Budget:
+def budget_of(wanted: BudgetRequest, agent: AgentEntry) -> Budget:
     """The agent's limits, lowered where the caller asks for less. Raises Problem where it asks for more."""
-    asked, errors, limits = request.budget.model_dump(), [], {}
+    asked, errors, limits = wanted.model_dump(), [], {}
     for name, limit in agent.budget.items():
         wish = asked[name]
         if wish is not None and limit is not None and Decimal(wish) > Decimal(limit):
@@ -284,6 +293,7 @@ def _budget(request: JobRequest, agent: AgentEntry) -> Budget:
     return Budget.of(limits)
 
 
-def _fingerprint(body: Any) -> str:
+def fingerprint(body: Any) -> str:
+    """Tells bodies apart that come with the same Idempotency-Key."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -38,6 +38,14 @@ async def read_json(request: Request, *, max_bytes: int, max_depth: int = MAX_DE
     return value
 
 
+async def read_optional_json(request: Request, *, max_bytes: int) -> Any:
+    """The same; an empty object for a request without a body."""
+    headers = request.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return {}
+    return await read_json(request, max_bytes=max_bytes)
+
+
 async def _read(request: Request, max_bytes: int) -> bytes:
     """The body, which mostly comes in one piece. `request.stream()` does the same, for more."""
     pieces, size, more = list[bytes](), 0, True

@@ -111,11 +111,11 @@ def answer(
     return told | ({"model": model} if model else {})
 
 
-def json_body(model: type[BaseModel], *examples: str) -> dict[str, Any]:
+def json_body(model: type[BaseModel], *examples: str, required: bool = True) -> dict[str, Any]:
     """The `requestBody` of an endpoint that reads its body itself."""
     schema = {"$ref": _REFERENCE.format(model=model.__name__)}
     content = {"application/json": {"schema": schema, "examples": example_references(*examples)}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def components(*models: type[BaseModel]) -> dict[str, Any]:

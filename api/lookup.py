@@ -1,7 +1,7 @@
 """Finding a job for whoever asks: his own, or a problem that says why not."""
 
 from api.parts import Parts
-from api.problems import Code, Problem
+from api.problems import Code, Problem, no_such_job
 from shared import ids
 from shared.inspector import Sighting
 
@@ -21,7 +21,3 @@ async def made_before(parts: Parts, job_id: str, tenant: str) -> Sighting:
         detail = f"This Idempotency-Key has made {job_id}, which was deleted, or removed after its retention."
         raise Problem(Code.GONE, f"{detail} Use a new key if the work is to be done again.")
     return sighting
-
-
-def no_such_job() -> Problem:
-    return Problem(Code.NOT_FOUND, "There is no such job; it may have been deleted, or removed after its retention.")

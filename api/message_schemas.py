@@ -2,10 +2,23 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.clock import rfc3339
 from shared.message import LONGEST_MESSAGE, Message, MessageRecord
+
+
+def _says_something(given: str) -> str:
+    if not given.strip():
+        raise ValueError("must not be blank")
+    return given
+
+
+Content = Annotated[
+    str,
+    Field(min_length=1, max_length=LONGEST_MESSAGE, examples=["Leave the invoices of 2025 alone."]),
+    AfterValidator(_says_something),
+]
 
 
 class MessageRequest(BaseModel):
@@ -13,16 +26,7 @@ class MessageRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    content: Annotated[
-        str, Field(min_length=1, max_length=LONGEST_MESSAGE, examples=["Leave the invoices of 2025 alone."])
-    ]
-
-    @field_validator("content")
-    @classmethod
-    def _says_something(cls, given: str) -> str:
-        if not given.strip():
-            raise ValueError("content must not be blank")
-        return given
+    content: Content
 
 
 class MessageResource(BaseModel):

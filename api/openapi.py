@@ -6,6 +6,7 @@ from api.action_schemas import DecisionRequest
 from api.batch_schemas import BatchRequest
 from api.documents import HEADERS, components, header_references
 from api.examples import EXAMPLES
+from api.fork_schemas import ForkRequest, RetryRequest
 from api.message_schemas import MessageRequest
 from api.problems import ProblemDocument
 from api.schemas import JobRequest
@@ -19,7 +20,15 @@ def completed(document: dict[str, Any]) -> dict[str, Any]:
     """FastAPI's document with bodies that are read by hand, webhooks, and what every answer has."""
     shared = document["components"]
     shared["schemas"] |= components(
-        JobRequest, BatchRequest, DecisionRequest, MessageRequest, EndpointRequest, ProblemDocument, *MODELS
+        JobRequest,
+        BatchRequest,
+        DecisionRequest,
+        MessageRequest,
+        ForkRequest,
+        RetryRequest,
+        EndpointRequest,
+        ProblemDocument,
+        *MODELS,
     )
     for unused in _FASTAPIS_OWN:
         shared["schemas"].pop(unused, None)

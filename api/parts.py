@@ -10,6 +10,7 @@ from api.auth import Authenticator
 from api.directory import AgentDirectory
 from api.event_stream import Streams
 from api.followers import Followers
+from api.forks import Forks
 from api.receivers import Receivers
 from shared import ids
 from shared.actions import Actions
@@ -59,6 +60,7 @@ class Parts:
         self.admission = Admission(
             self.queue, self.directory, self.receivers, self.settings.queue, self.settings.tenants
         )
+        self.forks = Forks(self.inspector, self.directory, self.admission)
         self.gate_inspector = GateInspector(self.redis)
         self.chain_scores = ChainScores(self.redis)
         self.pools = _pools(self.settings)

@@ -29,6 +29,7 @@ def job_resource(sighting: Sighting, estimate_nano: int | None) -> dict[str, Any
         "deadline_at": rfc3339(spec.schedule.deadline_ms),
         "priority": spec.priority,
         "session_id": spec.session_id,
+        "forked_from": _origin(job),
         "input": spec.input,
         "output": job.output,
         "error": _error(job),
@@ -82,6 +83,11 @@ def _start_ms(sighting: Sighting) -> int | None:
 
 def _served_as(job: Job) -> dict[str, bool]:
     return {"fallback": job.served_as == ServedAs.FALLBACK, "drill": job.served_as == ServedAs.DRILL}
+
+
+def _origin(job: Job) -> dict[str, Any] | None:
+    origin = job.spec.forked_from
+    return {"job_id": origin.job_id, "turn": origin.turn} if origin else None
 
 
 def _error(job: Job) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ class Code(StrEnum):
     SESSION_BUSY = "session_busy"
     ALREADY_DECIDED = "already_decided"
     ALREADY_FINISHED = "already_finished"
+    ALREADY_SUCCEEDED = "already_succeeded"
     HEARS_NO_MESSAGES = "hears_no_messages"
     MAILBOX_FULL = "mailbox_full"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -81,7 +82,9 @@ KINDS = {
     Code.BODY_TIMEOUT: Kind(
         408, "The body came too slowly", "Send it again, all at once; a job with an `Idempotency-Key`.", retryable=True
     ),
-    Code.NOT_FINISHED: Kind(409, "The job has not finished", "Cancel it, wait until it has ended, and delete it then."),
+    Code.NOT_FINISHED: Kind(
+        409, "The job has not finished", "Send it again when the job has ended, or cancel that first."
+    ),
     Code.SESSION_BUSY: Kind(
         409,
         "A job of the session has not finished",
@@ -94,6 +97,9 @@ KINDS = {
     ),
     Code.ALREADY_FINISHED: Kind(
         409, "The job has finished", "Fork it: that makes a job which goes on from any of its turns."
+    ),
+    Code.ALREADY_SUCCEEDED: Kind(
+        409, "The job has succeeded", "Leave it; or fork it from one of its turns, to have it done differently."
     ),
     Code.HEARS_NO_MESSAGES: Kind(
         409,
@@ -249,3 +255,7 @@ def invalid(*errors: FieldError) -> Problem:
     """A request that was understood but cannot be meant."""
     count = "1 field is" if len(errors) == 1 else f"{len(errors)} fields are"
     return Problem(Code.INVALID_REQUEST, f"{count} not valid; see errors.", errors=list(errors))
+
+
+def no_such_job() -> Problem:
+    return Problem(Code.NOT_FOUND, "There is no such job; it may have been deleted, or removed after its retention.")

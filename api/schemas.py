@@ -54,6 +54,7 @@ Dollars = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?$", examples=
 Count = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)]
 
 
 class _Strict(BaseModel):
@@ -97,7 +98,7 @@ class JobRequest(_Strict):
     session_id: SessionId | None = None
     on_conflict: OnConflict = "enqueue"
     budget: BudgetRequest = BudgetRequest()
-    metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=16)] = {}
+    metadata: Metadata = {}
     run_at: Annotated[Moment | None, Field(description="Start at this time at the earliest (RFC 3339).")] = None
     delay_seconds: Annotated[Span | None, Field(description="Start so much later at the earliest.")] = None
     ttl_seconds: Annotated[Span | None, Field(description="Expire when it has not started so long after now.")] = None
@@ -204,6 +205,14 @@ class IncompleteResource(BaseModel):
     )
 
 
+class OriginResource(BaseModel):
+    """The job that it goes on from, and the last turn that it has in common with it. What that turn and those before it
+    cost, and the tool calls in them, are in `/turns` and not in `usage`, and no limit of `budget` counts them."""
+
+    job_id: str
+    turn: int = Field(description="0 when that job had no turn yet.")
+
+
 class JobLinks(BaseModel):
     self: str
     events: str
@@ -226,6 +235,7 @@ class JobResource(BaseModel):
     deadline_at: str | None
     priority: Literal["high", "standard", "low"]
     session_id: str | None
+    forked_from: OriginResource | None
     input: str | list[dict[str, Any]]
     output: str | None
     error: ErrorResource | None

@@ -99,6 +99,14 @@ class JobOptions(TypedDict, total=False):
     webhook: WebhookOptions | None
 
 
+class RetryOptions(TypedDict, total=False):
+    """What is to be different from the job that is forked: the `message` is said to the agent before it goes on."""
+
+    message: str
+    budget: BudgetOptions
+    metadata: dict[str, str]
+
+
 Input = str | list[dict[str, Any]]
 """A text, or messages of the Messages API."""
 
@@ -156,6 +164,13 @@ class Incomplete(TypedDict):
     message: str | None
 
 
+class Origin(TypedDict):
+    """The job that another goes on from, and the last turn that they have in common."""
+
+    job_id: str
+    turn: int
+
+
 class Job(TypedDict):
     id: str
     object: Literal["job"]
@@ -170,6 +185,7 @@ class Job(TypedDict):
     deadline_at: str | None
     priority: Literal["high", "standard", "low"]
     session_id: str | None
+    forked_from: Origin | None
     input: Input
     output: str | None
     error: JobError | None
@@ -630,6 +646,16 @@ class _Operations:
         message: Message = (await self._call(request)).body
         return message
 
+    async def fork(
+        self, job_id: str, from_turn: int, *, idempotency_key: str = "", **options: Unpack[RetryOptions]
+    ) -> Job:
+        """A new job with the turns of this one up to `from_turn`. Raises Conflict while that turn may be under way."""
+        return await self._go_on_from(_job(job_id, "/fork"), {"from_turn": from_turn, **options}, idempotency_key)
+
+    async def retry(self, job_id: str, *, idempotency_key: str = "", **options: Unpack[RetryOptions]) -> Job:
+        """A new job that goes on where this one has ended. Raises Conflict when it has not, or has succeeded."""
+        return await self._go_on_from(_job(job_id, "/retry"), dict(options), idempotency_key)
+
     async def turns(self, job_id: str) -> AsyncGenerator[Turn, None]:
         """What the model has said so far, what each answer cost, and what became of its tool calls."""
         async for page in self._pages(_job(job_id, "/turns"), {}):
@@ -652,6 +678,11 @@ class _Operations:
         """The answer of any endpoint, None when it has no body. A POST is sent once, whatever becomes of it."""
         request = _Request(method, path, query or {}, body, repeatable=method in ("GET", "DELETE"))
         return (await self._call(request)).body
+
+    async def _go_on_from(self, path: str, body: Mapping[str, Any], idempotency_key: str) -> Job:
+        headers = {"Idempotency-Key": idempotency_key or _new_key()}
+        job: Job = (await self._call(_Request("POST", path, body=body, headers=headers))).body
+        return job
 
     async def _pages(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[Any]:
         while True:
@@ -972,6 +1003,8 @@ class Sluice:
     cancel = _blocking(_Operations.cancel)
     delete = _blocking(_Operations.delete)
     send_message = _blocking(_Operations.send_message)
+    fork = _blocking(_Operations.fork)
+    retry = _blocking(_Operations.retry)
     turns = _iterating(_Operations.turns)
     steps = _iterating(_Operations.steps)
     messages = _iterating(_Operations.messages)

@@ -13,10 +13,10 @@ from shared.action import Action, Answer, Asked, Decision, DecisionRecord
 from shared.errors import LeaseLost
 from shared.events import LONGEST_INPUT
 from shared.job import Job
+from shared.journal import to_json
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
 from shared.states import Status
-from shared.turn import to_json
 
 
 class Taken(StrEnum):

@@ -4,9 +4,10 @@ import json
 
 from shared import keys
 from shared.errors import LeaseLost
+from shared.journal import from_json, to_json
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
-from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, from_json, to_json
+from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage
 
 

@@ -8,10 +8,13 @@ provider has not taken never comes back.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
+from shared.journal import from_json
+from shared.origin import Origin
 from shared.states import Status
-from shared.turn import ModelRecord, Record, ResultRecord, Transcript, from_json
+from shared.turn import ModelRecord, Record, ResultRecord, Transcript
 
 Message = dict[str, Any]
 
@@ -29,6 +32,8 @@ class Exchange:
     input: str | list[Message]
     output: str
     records: list[Record]
+    lineage: tuple[str, ...] = ()
+    """The jobs that it was forked from, whose turns its records begin with."""
 
     @classmethod
     def from_json(cls, text: str) -> "Exchange":
@@ -41,6 +46,7 @@ class Exchange:
             input=fields["spec"]["input"],
             output=fields["output"],
             records=[from_json(json.dumps(record)) for record in fields["records"]],
+            lineage=tuple((fields["spec"].get("forked_from") or {}).get("lineage", ())),
         )
 
     @property
@@ -73,7 +79,14 @@ class Exchange:
 
 def conversation(exchanges: Sequence[Exchange], target: str | None = None, *, with_tools: bool = True) -> list[Message]:
     """All of them, the oldest first: it begins with a message of the user's, and each tool call has its result."""
-    return [message for one in exchanges for message in one.messages(target, with_tools=with_tools)]
+    forked = {job_id for one in exchanges for job_id in one.lineage}  # what went on from it has it in it
+    told = (one for one in exchanges if one.job_id not in forked)
+    return [message for one in told for message in one.messages(target, with_tools=with_tools)]
+
+
+def before(exchanges: Sequence[Exchange], origin: Origin | None) -> list[Exchange]:
+    """What a job is told of its session: of one that is forked, what the first of those that it descends from was."""
+    return list(takewhile(lambda one: origin is None or one.job_id not in origin.lineage, exchanges))
 
 
 def _closed(records: Sequence[Record], *, failed: bool) -> list[Record]:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from shared import ids, keys
 from shared.job import Job, readable
+from shared.journal import from_json
 from shared.message import Message
 from shared.pace import Pace, Place
 from shared.redis_client import Redis, reachable
 from shared.scripts import script
 from shared.states import Status
-from shared.turn import Record, from_json
+from shared.turn import Record
 
 _PAGE = 200
 _MOST_PAGES = 25

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from shared import log
 from shared.action import Action
+from shared.origin import Origin
 from shared.states import FINISHED, Status
 from shared.stored import build
 from shared.usage import USAGE_FIELDS, Usage, from_dollars
@@ -114,6 +115,7 @@ class JobSpec:
     traceparent: str | None = None
     schedule: Schedule = Schedule()
     webhook: Webhook | None = None
+    forked_from: Origin | None = None
 
     def to_json(self) -> str:
         return to_json(self).decode()  # in a submit this is most of the work: pydantic's writer is many times faster
@@ -125,6 +127,7 @@ class JobSpec:
         fields["priority"] = Priority(fields["priority"])
         fields["schedule"] = build(Schedule, fields.get("schedule", {}))
         fields["webhook"] = Webhook.stored(fields["webhook"]) if fields.get("webhook") else None
+        fields["forked_from"] = Origin.stored(fields["forked_from"]) if fields.get("forked_from") else None
         return build(cls, fields)
 
     def about_webhook(self) -> str:

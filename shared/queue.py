@@ -258,6 +258,19 @@ def _fields(job: Submission) -> dict[str, str | int]:
         "fingerprint": job.fingerprint,
         "webhook": spec.about_webhook(),
         "alone": int(job.alone),
+        **_copied(job),
+    }
+
+
+def _copied(job: Submission) -> dict[str, str | int]:
+    """What `job_submit.lua` takes of a job that is forked."""
+    origin = job.spec.forked_from
+    return {
+        "origin": origin.job_id if origin else "",
+        "records": origin.records if origin else 0,
+        "with_mail": int(job.with_mail),
+        "message": ids.new_message_id() if job.message else "",
+        "content": json.dumps(job.message, ensure_ascii=False),
     }
 
 

@@ -33,13 +33,16 @@ class Caps:
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A job that asks to come in. `fingerprint` tells bodies apart that come with the same key; `alone` that it is not
-    to come in while its session has another job."""
+    to come in while its session has another job. One that is forked (`JobSpec.forked_from`) may be told a `message`
+    before it goes on, and `with_mail` what the other job has not heard."""
 
     job_id: str
     spec: JobSpec
     idempotency_key: str | None = None
     fingerprint: str = ""
     alone: bool = False
+    message: str = ""
+    with_mail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class SessionBusy:
     job_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class OriginGone:
+    """Not taken: the job that it was to be forked from has been deleted, or removed after its retention."""
+
+
 class FullBecause(StrEnum):
     DEPTH = "depth"
     WAIT = "wait"
@@ -105,7 +113,7 @@ class Withheld:
     """Not taken, because another one was not and they belong together."""
 
 
-Outcome = Accepted | Replayed | KeyConflict | SessionBusy | QueueFull | Withheld
+Outcome = Accepted | Replayed | KeyConflict | SessionBusy | OriginGone | QueueFull | Withheld
 
 
 def outcomes(answer: Sequence[Any]) -> list[Outcome]:
@@ -128,6 +136,8 @@ def _outcome(answer: Sequence[Any], pace: Pace) -> Outcome:
             return KeyConflict(prior)
         case ["busy", live]:
             return SessionBusy(live)
+        case ["gone"]:
+            return OriginGone()
         case ["full", reason, waiting, wait_ms]:
             return QueueFull(FullBecause(reason), waiting, wait_ms, pace)
         case ["withheld"]:

@@ -4,16 +4,14 @@ A turn is one model call and its tool calls. The journal is append-only; each re
 list. Whoever opens a job again reads the journal and knows where it stands: finished work is never bought twice.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from shared.action import Decision, DecisionRecord
 from shared.message import MessageRecord, followed_by
-from shared.step import Mark, StepIntentRecord, StepRecord, marked
-from shared.stored import build
+from shared.step import Mark, StepIntentRecord, StepRecord
 from shared.usage import Usage
 
 Block = dict[str, Any]
@@ -108,35 +106,6 @@ Record = (
 )
 
 
-def to_json(record: Record) -> str:
-    fields = asdict(record) | {"kind": record.kind}
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
-
-
-def from_json(text: str) -> Record:
-    fields = json.loads(text)
-    kind = fields.pop("kind")
-    if kind == ModelRecord.kind:
-        return build(
-            ModelRecord,
-            marked(fields)
-            | {"usage": build(Usage, fields["usage"]), "served_as": ServedAs(fields.get("served_as", ServedAs.FIRST))},
-        )
-    if kind == BrokenRecord.kind:
-        return build(BrokenRecord, fields | {"usage": build(Usage, fields["usage"])})
-    if kind == IntentRecord.kind:
-        return build(IntentRecord, fields)
-    if kind == StepIntentRecord.kind:
-        return build(StepIntentRecord, marked(fields))
-    if kind == StepRecord.kind:
-        return build(StepRecord, marked(fields))
-    if kind == MessageRecord.kind:
-        return build(MessageRecord, fields)
-    if kind == DecisionRecord.kind:
-        return build(DecisionRecord, fields | {"decision": Decision(fields["decision"])})
-    return build(ResultRecord, fields)
-
-
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """One tool call that the model asked for, with the turn in which it did."""
@@ -183,12 +152,14 @@ class TurnCall:
 class Transcript:
     """A job's input and journal, read as a conversation."""
 
-    def __init__(self, job_input: str | list[dict[str, Any]], records: list[Record]) -> None:
+    def __init__(self, job_input: str | list[dict[str, Any]], records: list[Record], *, inherited: int = 0) -> None:
+        """The first `inherited` records are another job's, which has paid for them."""
         opening: list[dict[str, Any]] = (
             [{"role": "user", "content": job_input}] if isinstance(job_input, str) else job_input
         )
         self._opening = opening
         self._records = list(records)
+        self._inherited = inherited
 
     def append(self, record: Record) -> None:
         self._records.append(record)
@@ -216,9 +187,15 @@ class Transcript:
         return sum(isinstance(record, ModelRecord) for record in self._records)
 
     @property
+    def own_turns(self) -> int:
+        """Those that this job has bought itself."""
+        return sum(isinstance(record, ModelRecord) for record in self._records[self._inherited :])
+
+    @property
     def usage(self) -> Usage:
-        """Of all calls, those included whose answers broke off."""
-        calls = (record.usage for record in self._records if isinstance(record, ModelRecord | BrokenRecord))
+        """Of all calls of this job, those included whose answers broke off."""
+        own = self._records[self._inherited :]
+        calls = (record.usage for record in own if isinstance(record, ModelRecord | BrokenRecord))
         return sum(calls, Usage())
 
     @property

@@ -53,6 +53,8 @@ LAYERS = (
             "turn",
             "history",
             "message",
+            "journal",
+            "origin",
             "stored",
             "mistakes",
             "webhook",

@@ -11,7 +11,7 @@ from shared import clock, log
 from shared.checkpoints import Checkpoints
 from shared.errors import NoRoomYet
 from shared.event_log import EventLog
-from shared.history import Exchange, conversation
+from shared.history import Exchange, before, conversation
 from shared.job import IncompleteReason, Job
 from shared.mailbox import Mailbox
 from shared.pool import Asker, Pool
@@ -142,12 +142,14 @@ class Attempt:
         own."""
         spec = self._job.spec
         if session_id := spec.session_id:
-            self._remembered = await until_reachable(lambda: self._sessions.history(spec.tenant, session_id))
-        if self._first:
-            return Transcript(self._job.spec.input, [])
+            history = await until_reachable(lambda: self._sessions.history(spec.tenant, session_id))
+            self._remembered = before(history, spec.forked_from)
+        if self._first and spec.forked_from is None:
+            return Transcript(spec.input, [])
         records = await until_reachable(lambda: self._checkpoints.load(self._job.id))
         self._saved = len(records)
-        return Transcript(self._job.spec.input, records)
+        inherited = spec.forked_from.records if spec.forked_from else 0
+        return Transcript(spec.input, records, inherited=inherited)
 
     async def equipped(self) -> Agent:
         """Its agent with the tools that MCP servers offer now; they stay the same for this attempt."""
@@ -166,15 +168,17 @@ class Attempt:
         if self._deadline is not None and clock.monotonic() >= self._deadline:
             return Limit(IncompleteReason.DEADLINE_EXCEEDED, "Its deadline has come.")
         seconds, used = clock.monotonic() - self._started, transcript.usage
-        spent = budget.exhausted(self._job.spec.budget, used, turns=transcript.turns, seconds=seconds)
+        spent = budget.exhausted(self._job.spec.budget, used, turns=transcript.own_turns, seconds=seconds)
         return spent or self._loop(transcript)
 
     def _loop(self, transcript: Transcript) -> Limit | None:
+        if transcript.spoken_to:  # which may be what gets it out of there
+            return None
         repeats = self._agent.max_repeats
         found = loop_guard.loop_in(transcript, self._agent.tools_by_name, repeats) if repeats else None
         if found is None:
             return None
-        cost = f"The job has cost {dollars(transcript.usage.cost_nano)} dollars in {transcript.turns} turns."
+        cost = f"The job has cost {dollars(transcript.usage.cost_nano)} dollars in {transcript.own_turns} turns."
         return Limit(IncompleteReason.LOOP_DETECTED, f"{found}. {cost}")
 
     async def call_model(self, transcript: Transcript, turn: int) -> ModelRecord:
@@ -275,7 +279,9 @@ class Attempt:
 
     def _key(self, call: ToolCall) -> str:
         """The call's idempotency key."""
-        return f"{self._job.id}/{call.turn}/{call.id}"
+        origin = self._job.spec.forked_from
+        job_id = origin.call_keys if origin and call.turn <= origin.turn else self._job.id
+        return f"{job_id}/{call.turn}/{call.id}"
 
     async def save(self, record: Record) -> None:
         async with self._narrator.saving(record) as told, self._purse.settling(record) as reserved_nano:

@@ -84,6 +84,7 @@ class Context:
         self.halted_by: Exception | None = None
         job = means.job
         self.job_id: str = job.id
+        self._keys_of = (job.spec.forked_from and job.spec.forked_from.step_keys) or job.id
         self.tenant: str = job.spec.tenant
         self.session_id: str | None = job.spec.session_id
         self.notes: Scratchpad = means.notes
@@ -136,7 +137,7 @@ class Context:
 
     def idempotency_key(self, name: str) -> str:
         """The key of the next step of this name, the same for every attempt at it: for whatever the step calls."""
-        return f"{self.job_id}/{name}/{self._replay.count(STEP, name) + 1}"
+        return f"{self._keys_of}/{name}/{self._replay.count(STEP, name) + 1}"
 
     def halt(self, error: Exception) -> None:
         """Ends the attempt; the first reason counts."""

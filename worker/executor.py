@@ -201,7 +201,8 @@ class Executor:
     async def _finish(self, job: Job, conclusion: Conclusion) -> Status:
         name = job.spec.agent
         hears = not isinstance(self._agents.get(name), CustomAgent)
-        return await self._queue.finish(self._owner, job.id, conclusion, agent=name, hears=hears)
+        teaches = "" if job.spec.forked_from else name  # a part of a job says little of what a whole one costs
+        return await self._queue.finish(self._owner, job.id, conclusion, agent=teaches, hears=hears)
 
     async def _release(self, job: Job, release: Release) -> Status:
         return await self._queue.release(

@@ -43,6 +43,7 @@ QUEUED_JOB: dict[str, Any] = {
     "deadline_at": None,
     "priority": "standard",
     "session_id": None,
+    "forked_from": None,
     "input": "What is a job queue?",
     "output": None,
     "error": None,

@@ -24,6 +24,7 @@ _DETAILS = {
     Code.ALREADY_DECIDED: "It was decided before: approve at 2026-01-31T12:00:00.000Z.",
     Code.ALREADY_FINISHED: "The job is succeeded and hears nothing any more. To go on from what it has done, fork it: "
     f"POST /v1/jobs/{_JOB}/fork, with your message as `message`.",
+    Code.ALREADY_SUCCEEDED: f"The job has succeeded. To have it done differently, fork it: POST /v1/jobs/{_JOB}/fork.",
     Code.HEARS_NO_MESSAGES: "errands is a custom agent, whose own code says what its model is asked. Cancel the job "
     "and submit another one.",
     Code.MAILBOX_FULL: "100 messages wait for the job already; say more when it has heard them.",

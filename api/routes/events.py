@@ -11,9 +11,8 @@ from api.access import ReaderOf
 from api.documents import answer, errors, example_references
 from api.event_schemas import STREAM_EXAMPLE, EventList, event_resource
 from api.event_stream import EventStream
-from api.lookup import no_such_job
 from api.parts import PartsOf
-from api.problems import Code, FieldError, Problem
+from api.problems import Code, FieldError, Problem, no_such_job
 from api.strict_route import StrictRoute
 from shared import ids
 from shared.event_log import MOST_AT_ONCE

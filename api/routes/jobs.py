@@ -15,9 +15,9 @@ from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
 from api.exchange import all_of
 from api.idempotency import KeyHeader, key_of
-from api.lookup import find, made_before, no_such_job
+from api.lookup import find, made_before
 from api.parts import Parts, PartsOf
-from api.problems import Code, Problem
+from api.problems import Code, Problem, no_such_job
 from api.strict_route import StrictRoute
 from shared import clock, ids
 from shared.inspector import Sighting

@@ -7,12 +7,13 @@ from starlette.responses import Response
 from api.access import SubmitterOf
 from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
+from api.forks import hears_no_messages
 from api.idempotency import KeyHeader, key_of
-from api.lookup import find, no_such_job
+from api.lookup import find
 from api.message_schemas import MessageRequest, MessageResource, message_resource
 from api.parsed_body import parsed
 from api.parts import PartsOf
-from api.problems import Code, Problem
+from api.problems import Code, Problem, no_such_job
 from api.strict_route import StrictRoute
 from shared.mailbox import MailboxFull, Sent, TooLate
 from shared.message import MOST_UNHEARD
@@ -51,11 +52,7 @@ async def send(
     sighting = await find(parts, job_id, tenant)
     wish = parsed(MessageRequest, await read_json(request, max_bytes=parts.settings.api.max_body_bytes))
     if await parts.directory.is_custom(sighting.job.spec.agent):
-        raise Problem(
-            Code.HEARS_NO_MESSAGES,
-            f"{sighting.job.spec.agent} is a custom agent, whose own code says what its model is asked. Cancel the "
-            "job and submit another one.",
-        )
+        raise hears_no_messages(sighting.job.spec.agent)
     match await parts.mailbox.send(job_id, wish.content, tenant=tenant, key=key or ""):
         case Sent(message, before):
             if message.content != wish.content:

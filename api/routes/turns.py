@@ -9,10 +9,9 @@ from starlette.responses import Response
 from api.access import ReaderOf
 from api.documents import answer, errors
 from api.exchange import all_of
-from api.lookup import no_such_job
 from api.parts import PartsOf
 from api.presenter import matches, weak_tag
-from api.problems import Code
+from api.problems import Code, no_such_job
 from api.strict_route import StrictRoute
 from api.turn_schemas import LARGEST_TURN, MOST_TURNS, TurnList, turn_list
 from shared import ids

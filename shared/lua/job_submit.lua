@@ -3,7 +3,7 @@
 -- USES job_common job_waking job_fairness job_pace job_allowance job_sessions job_place
 -- KEYS
 -- ARGV tenant limits together
--- EACH id spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms idempotency fingerprint webhook session alone
+-- EACH id spec blob head_start_ms run_at_ms delay_ms ttl_ms deadline_ms idempotency fingerprint webhook session alone origin records with_mail message content
 --   limits                 {max depth, max wait in seconds or 0, the tenant's max waiting or 0, its max running or 0,
 --                          its weight, its submits a minute or 0, nano-dollars a day or 0}, with spaces between
 --   together               1: all of them or, when one is refused, none
@@ -13,15 +13,21 @@
 --   webhook                JSON of what job_outbox needs to know, or '' for none
 --   session                see job_sessions, or '' for none
 --   alone                  1: not taken while its session has another job
+--   origin, records        '' or a job of the tenant whose first so many records its journal begins with
+--   with_mail              1: what that job has not heard, this one hears
+--   message, content       the id of a message that it hears first, and its text, a JSON string; '' for none
 -- RETURNS {answers, pace…}   pace: see job_pace; for each job in turn:
 --         {'accepted', id, status, reason to wait or '', ahead, behind, the tenant's running, next attempt (ms) or 0,
 --          expires (ms) or 0, submits left or -1}       ahead and behind: see job_place
 --      or {'replayed', id}                           this key has made this job already, with the same body
 --      or {'conflict', id}                           this key has made another job
 --      or {'busy', id}                               not taken: this job of its session is live
+--      or {'gone'}                                    not taken: its origin is not there any more
 --      or {'full', reason, the tenant's waiting, ms until it may try again or 0}   not taken; reason is 'depth', 'wait',
 --                                                    'tenant', 'rate' or 'budget'
 --      or {'withheld'}                               not taken, since another was not and they belong together
+
+local COPIED_AT_ONCE = 500
 
 local max_depth, max_wait, max_waiting, max_running, weight, per_minute, per_day =
   string.match(limits, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
@@ -68,6 +74,33 @@ end
 -- That another job of its session is live, which it does not want to wait for, as an answer.
 local function taken_by(live) return live and {'busy', live} or nil end
 
+-- That the job it is to be forked from is gone, as an answer.
+local function orphaned(job)
+  if job.origin == '' then return nil end
+  local there = redis.call('HGET', JOB .. job.origin, 'tenant') == tenant
+  local enough = redis.call('LLEN', JOB .. job.origin .. TURNS) >= tonumber(job.records)
+  return not (there and enough) and {'gone'} or nil
+end
+
+-- It begins with what its origin has done, and is told what there is to hear.
+local function inherit(job)
+  local from, waiting = JOB .. job.origin, nil
+  for at = 0, job.records - 1, COPIED_AT_ONCE do
+    local last = math.min(at + COPIED_AT_ONCE, job.records) - 1
+    redis.call('RPUSH', job.key .. TURNS, unpack(redis.call('LRANGE', from .. TURNS, at, last)))
+  end
+  if job.with_mail == '1' then waiting = redis.call('HGET', from, 'mail') end
+  for message in string.gmatch(waiting or '', '%S+') do
+    redis.call('HSET', job.key .. MAIL, message, redis.call('HGET', from .. MAIL, message))
+  end
+  if job.message ~= '' then
+    redis.call('HSET', job.key .. MAIL, job.message, string.format(
+      '{"kind":"message","id":"%s","at_ms":%.0f,"content":', job.message, now) .. job.content .. '}')
+    waiting = waiting and waiting .. ' ' .. job.message or job.message
+  end
+  if waiting then redis.call('HSET', job.key, 'mail', waiting) end
+end
+
 local function agree_on_terms()
   local given = terms_of(tenant)
   if given.weight == tonumber(weight) and (given.cap or 0) == tonumber(max_running) then return true end
@@ -92,6 +125,7 @@ local function enter(job)
     redis.call('HSET', key, 'idempotency', job.idempotency)
   end
   if job.session then redis.call('HSET', key, 'session', job.session) end
+  if job.origin ~= '' then inherit(job) end
   if job.webhook ~= '' then redis.call('HSET', key, 'webhook', job.webhook) end
   if expires > 0 then
     call_the_watch(expires)
@@ -134,7 +168,7 @@ local function submit(job)
     job.wait_reason = reason
     return accepted(job, status, tonumber(next_ms or 0), tonumber(expires_ms or 0))
   end
-  return repeated(job) or taken_by(job.alone == '1' and live_job(job)) or crowded(0, 0) or enter(job)
+  return repeated(job) or orphaned(job) or taken_by(job.alone == '1' and live_job(job)) or crowded(0, 0) or enter(job)
 end
 
 -- What would refuse one of them if all came in: an answer for each, or nil when all may.

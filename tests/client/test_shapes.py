@@ -7,7 +7,16 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from api import batch_schemas, event_schemas, message_schemas, problems, schemas, turn_schemas, webhook_schemas
+from api import (
+    batch_schemas,
+    event_schemas,
+    fork_schemas,
+    message_schemas,
+    problems,
+    schemas,
+    turn_schemas,
+    webhook_schemas,
+)
 from client import sluice_client
 from client.sluice_client import AsyncSluice, Sluice
 from shared.states import FINISHED
@@ -18,6 +27,8 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (sluice_client.Usage, schemas.UsageResource),
     (sluice_client.Budget, schemas.BudgetResource),
     (sluice_client.Model, schemas.ModelResource),
+    (sluice_client.Origin, schemas.OriginResource),
+    (sluice_client.RetryOptions, fork_schemas.RetryRequest),
     (sluice_client.Place, schemas.QueueResource),
     (sluice_client.JobError, schemas.ErrorResource),
     (sluice_client.Incomplete, schemas.IncompleteResource),

@@ -12,8 +12,9 @@ import pytest
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
+from shared.journal import from_json
 from shared.redis_client import Redis
-from shared.turn import ModelRecord, from_json
+from shared.turn import ModelRecord
 from tests.prompts import conversation, scripted
 from tests.stack import Stack, stack
 from tests.waiting import until

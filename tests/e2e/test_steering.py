@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+import redis as redis_sync
+
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
+from shared import clock
 from tests.prompts import conversation, scripted
 from tests.stack import Stack, stack
 
@@ -85,3 +88,64 @@ def test_a_worker_killed_right_after_it_was_said_takes_nothing_with_it(provider:
         assert (job["status"], job["output"]) == ("succeeded", "As you wish.")
         (heard,) = transcript(one, job_id)["messages"]
         assert (heard["id"], heard["after_turn"]) == (said["id"], 0)
+
+
+def test_a_fork_buys_only_what_is_new(running: Stack, simulated: ProviderProcess) -> None:
+    prompt = scripted(turns=[*[call("broken", depth=depth) for depth in (1, 2, 3)], {"text": "That is all."}])
+    old = running.finished(running.submit("effects", prompt))
+    assert (old["status"], len(conversation(simulated.calls(), prompt))) == ("succeeded", 4)
+
+    fork = running.client.fork(old["id"], 2)
+    job = running.finished(fork["id"])
+
+    assert (job["status"], job["output"]) == ("succeeded", "That is all.")
+    assert (job["usage"]["turns"], job["usage"]["tool_calls"]) == (2, 1)
+    assert len(conversation(simulated.calls(), prompt)) == 6
+    before, after = (transcript(running, one)["data"] for one in (old["id"], job["id"]))
+    assert after[:2] == before[:2]
+    assert [turn["turn"] for turn in after] == [1, 2, 3, 4]
+
+
+def test_a_fork_is_told_what_to_do_otherwise(running: Stack, simulated: ProviderProcess) -> None:
+    prompt = scripted(turns=[call("broken", depth=1), call("broken", depth=2), {"text": "That is all."}])
+    old = running.finished(running.submit("effects", prompt))
+
+    job = running.finished(running.client.fork(old["id"], 1, message=OBEY)["id"])
+
+    assert (job["output"], job["usage"]["turns"]) == ("As you wish.", 1)
+    assert len(conversation(simulated.calls(), prompt)) == 4
+
+
+def test_a_failed_job_goes_on_where_it_failed(running: Stack, simulated: ProviderProcess) -> None:
+    refused = {"text": "Here I am again.", "fault": "429", "retry_after": None, "times": 1}
+    prompt = scripted(turns=[call("broken", depth=1), refused])
+    old = running.finished(running.submit("effects", prompt))
+    assert old["status"] == "failed"
+
+    job = running.finished(running.client.retry(old["id"])["id"])
+
+    assert (job["status"], job["output"], job["usage"]["turns"]) == ("succeeded", "Here I am again.", 1)
+    assert job["forked_from"] == {"job_id": old["id"], "turn": 1}
+    assert sum(one["completed"] for one in conversation(simulated.calls(), prompt)) == 2
+
+
+def test_what_must_not_run_twice_does_not_in_a_retry_either(
+    running: Stack, shared_stack: tuple[Stack, ProviderProcess, RedisServer]
+) -> None:
+    prompt = scripted(turns=[call("launch", key="effects:retried"), {"text": "Up."}])
+    job_id = running.submit("effects", prompt)
+    with redis_sync.Redis.from_url(shared_stack[2].url, decode_responses=True) as redis:
+        deadline = clock.monotonic() + 20
+        while redis.get("effects:retried") is None:
+            assert clock.monotonic() < deadline
+            running.http.get(f"/v1/jobs/{job_id}", params={"wait": 0.2})
+        running.client.cancel(job_id)
+        assert running.finished(job_id)["status"] == "cancelled"
+
+        again = running.client.retry(job_id)["id"]
+        (action,) = running.asked(again)
+        assert (action["kind"], action["tool"]) == ("outcome", "launch")
+        running.decide(action, "done")
+
+        assert running.finished(again)["output"] == "Up."
+        assert redis.get("effects:retried") == "1"

@@ -12,11 +12,12 @@ from shared.checkpoints import Checkpoints
 from shared.errors import LeaseLost
 from shared.inspector import Inspector, JobFilter
 from shared.job import Job, Schedule
+from shared.journal import from_json
 from shared.queue import Conclusion, Deletion, Queue
 from shared.redis_client import Redis
 from shared.states import Event, Status
 from shared.submission import Caps
-from shared.turn import IntentRecord, from_json
+from shared.turn import IntentRecord
 from shared.webhook import JOB_URLS, Webhook
 from tests.shared.queueing import asked, claim, claimed, spec, submitted, sweep
 

@@ -9,19 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.action import DecisionRecord
+from shared.journal import from_json, to_json
 from shared.message import MessageRecord
-from shared.turn import (
-    BrokenRecord,
-    IntentRecord,
-    ModelRecord,
-    Record,
-    ResultRecord,
-    ServedAs,
-    ToolCall,
-    Transcript,
-    from_json,
-    to_json,
-)
+from shared.turn import BrokenRecord, IntentRecord, ModelRecord, Record, ResultRecord, ServedAs, ToolCall, Transcript
 from shared.usage import Usage
 
 texts = st.text(st.characters(codec="utf-8"), max_size=30)

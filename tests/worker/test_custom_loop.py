@@ -11,11 +11,12 @@ from pydantic import BaseModel
 
 from shared.errors import LeaseLost, NoRoomYet
 from shared.job import IncompleteReason, JobSpec
+from shared.journal import from_json, to_json
 from shared.queue import Conclusion
 from shared.scratchpad import Scratchpad
 from shared.states import Event
 from shared.step import StepIntentRecord, StepRecord
-from shared.turn import ModelRecord, Record, ResultRecord, Transcript, from_json, to_json
+from shared.turn import ModelRecord, Record, ResultRecord, Transcript
 from shared.usage import Usage
 from tests.waiting import until
 from worker import custom_loop

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from shared.journal import from_json, to_json
 from shared.step import Mark, StepIntentRecord, StepRecord
-from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, from_json, to_json
+from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage
 from worker.replay import MODEL, STEP, AgentChanged, Replay, fingerprint
 

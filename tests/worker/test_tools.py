@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from shared import log
+from shared.journal import to_json
 from shared.scratchpad import Scratchpad
-from shared.turn import ResultRecord, ToolCall, to_json
+from shared.turn import ResultRecord, ToolCall
 from tests.waiting import until
 from worker.agents import Tool, ToolContext, tool
 from worker.next_step import Step, next_step
