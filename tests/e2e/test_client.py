@@ -116,3 +116,19 @@ async def test_a_job_is_spoken_to(sluice: Both, simulated: ProviderProcess) -> N
     with pytest.raises(Conflict) as caught:
         await sluice.do("send_message", job["id"], "And now?")
     assert caught.value.code == "already_finished"
+
+
+async def test_a_job_is_forked_and_tried_again(sluice: Both, simulated: ProviderProcess) -> None:
+    turns = [{"tools": [{"name": "clock", "input": {}}]}, {"text": "Late.", "stop_reason": "refusal"}]
+    job = await sluice.do("submit", "researcher", scripted(turns=turns), wait=30)
+    assert job["status"] == "incomplete"
+
+    fork = await sluice.do("fork", job["id"], 1, metadata={"of": "fork"}, idempotency_key=f"f{job['id']}")
+    assert (await sluice.do("wait", fork["id"]))["usage"]["turns"] == 1
+    assert (fork["forked_from"], fork["metadata"]) == ({"job_id": job["id"], "turn": 1}, {"of": "fork"})
+    answer = 'Well? <sim>{"turns": [{"text": "Early."}]}</sim>'
+    again = await sluice.do("retry", job["id"], message=answer)
+    assert (await sluice.do("wait", again["id"]))["output"] == "Early."
+    with pytest.raises(Conflict) as caught:
+        await sluice.do("retry", again["id"])
+    assert caught.value.code == "already_succeeded"

@@ -116,17 +116,16 @@ def test_a_fork_is_told_what_to_do_otherwise(running: Stack, simulated: Provider
     assert len(conversation(simulated.calls(), prompt)) == 4
 
 
-def test_a_failed_job_goes_on_where_it_failed(running: Stack, simulated: ProviderProcess) -> None:
-    refused = {"text": "Here I am again.", "fault": "429", "retry_after": None, "times": 1}
-    prompt = scripted(turns=[call("broken", depth=1), refused])
+def test_a_job_that_ended_badly_goes_on_where_it_did(running: Stack, simulated: ProviderProcess) -> None:
+    prompt = scripted(turns=[call("broken", depth=1), {"text": "I would rather not", "stop_reason": "refusal"}])
     old = running.finished(running.submit("effects", prompt))
-    assert old["status"] == "failed"
+    assert (old["status"], old["usage"]["turns"]) == ("incomplete", 2)
 
-    job = running.finished(running.client.retry(old["id"])["id"])
+    job = running.finished(running.client.retry(old["id"], message=OBEY)["id"])
 
-    assert (job["status"], job["output"], job["usage"]["turns"]) == ("succeeded", "Here I am again.", 1)
+    assert (job["status"], job["output"], job["usage"]["turns"]) == ("succeeded", "As you wish.", 1)
     assert job["forked_from"] == {"job_id": old["id"], "turn": 1}
-    assert sum(one["completed"] for one in conversation(simulated.calls(), prompt)) == 2
+    assert len(conversation(simulated.calls(), prompt)) == 3
 
 
 def test_what_must_not_run_twice_does_not_in_a_retry_either(

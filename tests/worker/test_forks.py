@@ -18,6 +18,7 @@ from tests.shared.queueing import claim, spec
 from tests.worker.test_retry import ANSWER, Caller, executor, record, run_once
 from worker.agents import Agent, tool
 from worker.executor import Executor
+from worker.provider import ProviderRefused
 from worker.tools import ToolContext
 
 CALL = {"type": "tool_use", "id": "toolu_1", "name": "put", "input": {}}
@@ -68,6 +69,20 @@ async def test_what_was_under_way_runs_again_under_its_old_key(redis: Redis) -> 
     job = await bench.forked(old, turn=1, records=1)
 
     assert (job.status, bench.seen) == (Status.SUCCEEDED, [f"{old}/1/toolu_1"])
+
+
+async def test_a_job_that_failed_goes_on_from_what_it_had(redis: Redis) -> None:
+    bench = Bench(redis)
+    caller = cast(Caller, bench.working._caller)
+    caller.errors.append(ProviderRefused("no", type="invalid_request_error"))
+    old = await bench.ended(ASKS)
+    failed = await bench.forked(old, turn=1, records=1)
+    assert (failed.status, bench.seen) == (Status.FAILED, [f"{old}/1/toolu_1"])
+
+    job = await bench.forked(failed.id, turn=1, records=2)
+
+    assert (job.status, job.output, job.usage.turns) == (Status.SUCCEEDED, "Done.", 1)
+    assert len(bench.seen) == 1, "its receipt was copied"
 
 
 async def test_limits_count_what_the_job_has_bought_itself(redis: Redis) -> None:
