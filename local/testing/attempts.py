@@ -40,7 +40,7 @@ from worker.verdict import Verdict
 _OWNER = "test"
 _PATIENCE_SECONDS = 60.0
 _UNUSED: Any = None
-"""In place of what is only asked about sessions, followers, fallbacks and outages; there are none."""
+"""In place of what is only asked about sessions, messages, followers, fallbacks and outages; there are none."""
 
 
 class Attempts:
@@ -86,6 +86,7 @@ class Attempts:
             owner=_OWNER,
             checkpoints=cast(Checkpoints, self.journal),
             sessions=_UNUSED,
+            mailbox=_UNUSED,
             toolbox=Toolbox({}),
             caller=self._caller,
             purse=Purse(job, _OWNER, _UNUSED, daily_nano=0),

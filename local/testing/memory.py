@@ -4,9 +4,10 @@ import asyncio
 import math
 
 from shared.errors import LeaseLost
+from shared.journal import from_json, to_json
 from shared.pool import Call, Headroom, Pool, Reservation, Spent
 from shared.scratchpad import MAX_NOTES
-from shared.turn import ModelRecord, Record, from_json, to_json
+from shared.turn import ModelRecord, Record
 
 
 class Journal:
@@ -45,10 +46,11 @@ class Journal:
 
     async def append(
         self, owner: str, job_id: str, index: int, record: Record, told: str = "[]", *, reserved_nano: int = 0
-    ) -> None:
+    ) -> bool:
         if self.dies_now():
             raise LeaseLost(job_id)
         self._lines.append(to_json(record))
+        return False  # nobody speaks to the job
 
 
 class OpenGate:

@@ -46,7 +46,7 @@ JOB = json.loads(
  "queue":{"position":42,"depth":310,"estimated_start_at":"…"},
  "attempt":1,"metadata":{},"revision":3,"links":{"self":"/v1/jobs/job_…","events":"…","cancel":"…"}}"""
 )
-ADDED = {"deadline_at", "estimated_cost_usd", "model.drill"}
+ADDED = {"deadline_at", "estimated_cost_usd", "forked_from", "model.drill"}
 """What has come since."""
 
 
