@@ -126,8 +126,8 @@ KINDS = {
     Code.TOO_MANY_ENDPOINTS: Kind(422, "There are too many endpoints", "Delete an endpoint that you do not need."),
     Code.IDEMPOTENCY_CONFLICT: Kind(
         422,
-        "The key has made another job",
-        "Use a new `Idempotency-Key` for new work; to repeat a submit, send the very same body.",
+        "The key was used for something else",
+        "Use a new `Idempotency-Key` for new work; to repeat a request, send the very same body.",
     ),
     Code.QUEUE_FULL: Kind(429, "The queue is full", "Send it again after `Retry-After` seconds.", retryable=True),
     Code.TENANT_QUOTA: Kind(
