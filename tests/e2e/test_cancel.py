@@ -21,8 +21,8 @@ async def test_a_running_job_is_cancelled_within_a_second_in_the_middle_of_a_mod
     job = running.finished(job_id)
     seconds = clock.monotonic() - started
 
-    assert answer.status_code == 202
-    assert answer.json()["status"] == "cancelling"
+    told = (answer.status_code, answer.json()["status"])
+    assert told in ((202, "cancelling"), (200, "cancelled")), "its worker may have been quicker than the answer"
     assert job["status"] == "cancelled"
     assert seconds < 1.5, "within a second, and some for a busy machine"
     await until(lambda: conversation(simulated.calls(), prompt)[0]["client_gone"])
