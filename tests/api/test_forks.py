@@ -5,7 +5,6 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared import ids
 from shared.action import Decision, DecisionRecord
 from shared.checkpoints import Checkpoints
 from shared.job import Budget, IncompleteReason, Job, JobError, Schedule
@@ -17,6 +16,7 @@ from shared.states import Event
 from shared.turn import BrokenRecord, IntentRecord, ModelRecord, Record, ResultRecord
 from shared.usage import Usage
 from tests.api.talk import StandIn, job_of, pointers, problem
+from tests.api.test_read import NO_JOB
 
 COST = Usage(input_tokens=10, output_tokens=5, model_calls=1, turns=1, cost_nano=1_000_000)
 FAILED = Conclusion(Event.FAIL, error=JobError("agent", "agent_error", "oops", True))
@@ -214,6 +214,6 @@ async def test_a_journal_of_any_length_is_copied(bench: Bench, redis: Redis) -> 
 
 
 @pytest.mark.parametrize("what", ["fork", "retry"])
-@pytest.mark.parametrize("job_id", [ids.new_job_id(), "no:id"])
+@pytest.mark.parametrize("job_id", [NO_JOB, "no:id"])
 async def test_a_job_that_there_is_not(http: httpx2.AsyncClient, what: str, job_id: str) -> None:
     problem(await http.post(f"/v1/jobs/{job_id}/{what}", json={"from_turn": 1}), 404, "not_found")

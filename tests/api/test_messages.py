@@ -6,12 +6,12 @@ import httpx2
 import pytest
 
 from api.message_schemas import MessageResource
-from shared import ids
 from shared.catalogue import AgentEntry, Catalogue
 from shared.mailbox import Mailbox
 from shared.message import LONGEST_MESSAGE, MOST_UNHEARD
 from shared.redis_client import Redis
 from tests.api.talk import StandIn, pointers, problem
+from tests.api.test_read import NO_JOB
 
 
 async def say(http: httpx2.AsyncClient, job_id: str, content: Any = "Hurry.", key: str = "") -> httpx2.Response:
@@ -119,6 +119,6 @@ async def test_a_key_that_cannot_be_one(http: httpx2.AsyncClient, worker: StandI
     assert pointers(problem(answer, 422, "invalid_request")) == {"Idempotency-Key"}
 
 
-@pytest.mark.parametrize("job_id", [ids.new_job_id(), "no:id"])
+@pytest.mark.parametrize("job_id", [NO_JOB, "no:id"])
 async def test_a_job_that_there_is_not(http: httpx2.AsyncClient, job_id: str) -> None:
     problem(await say(http, job_id), 404, "not_found")
