@@ -173,6 +173,9 @@ class Buying:
     async def run_tool(self, call: Any) -> Any:
         return ToolOutcome(f"{call.name} says 4", is_error=call.name == "clock")
 
+    async def hear(self, transcript: Transcript) -> None:
+        """Nobody says anything."""
+
     async def save(self, record: Any) -> None:
         self.saved.append(record)
 
