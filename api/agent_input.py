@@ -1,34 +1,28 @@
 """Whether a job's input is one that its agent takes, by the schema in the catalogue."""
 
-from itertools import islice
 from typing import Any
 
 from pydantic_core import from_json
 
 from api.body import check_value
-from api.json_schema import complaints
+from api.json_schema import first_complaints
 from api.problems import FieldError, Problem, invalid
 from shared.catalogue import AgentEntry
-
-_MOST = 20
-"""Mistakes in one input that are named."""
 
 
 def check_input(agent: AgentEntry, given: Any) -> None:
     """Raises the Problem that says what is wrong. What is wrong inside of a text that holds JSON is told with the
     place there, as the pointer of a problem ends at the text."""
-    found = [FieldError(pointer=f"#/input{at}", detail=said) for at, said in _first(given, agent.input_schema)]
+    found = [
+        FieldError(pointer=f"#/input{at}", detail=said) for at, said in first_complaints(given, agent.input_schema)
+    ]
     if not found and "contentSchema" in agent.input_schema:
         found = [
             FieldError(pointer="#/input", detail=f"{said} (at {at} of the JSON)" if at else said)
-            for at, said in _first(_json(agent, given), agent.input_schema["contentSchema"])
+            for at, said in first_complaints(_json(agent, given), agent.input_schema["contentSchema"])
         ]
     if found:
         raise invalid(*found)
-
-
-def _first(value: Any, schema: dict[str, Any]) -> list[tuple[str, str]]:
-    return list(islice(complaints(value, schema), _MOST))
 
 
 def _json(agent: AgentEntry, text: str) -> Any:

@@ -6,12 +6,15 @@ that brings half a dozen others along, and no pattern of an agent's author can k
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 Complaint = tuple[str, str]
 """Where, as a JSON pointer (RFC 6901) into the value, and what."""
 Schema = Mapping[str, Any]
 
+_MOST_NAMED = 20
+"""Mistakes in one input that a caller is told."""
 _DEEPEST = 64
 """How many schemas within each other are looked at: a `$ref` may lead to itself."""
 _TYPES: dict[str, type | tuple[type, ...]] = {
@@ -23,6 +26,11 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "null": type(None),
 }
+
+
+def first_complaints(value: Any, schema: Schema) -> list[Complaint]:
+    """As many of them as are named to a caller."""
+    return list(islice(complaints(value, schema), _MOST_NAMED))
 
 
 def complaints(value: Any, schema: Schema) -> Iterator[Complaint]:

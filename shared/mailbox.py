@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from shared import ids
 from shared.errors import LeaseLost
-from shared.message import LONGEST_TOLD, MOST_UNHEARD, Message, MessageRecord
+from shared.journal import from_json
+from shared.message import LONGEST_TOLD, MOST_UNHEARD, Message
 from shared.redis_client import Redis
 from shared.scripts import script
 from shared.states import Status
-from shared.stored import build
+from shared.turn import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +73,10 @@ class Mailbox:
                 return MailboxFull()
         return None
 
-    async def hear(self, owner: str, job_id: str, index: int, turn: int) -> list[MessageRecord]:
+    async def hear(self, owner: str, job_id: str, index: int, turn: int) -> list[Record]:
         """What came since, oldest first, which from now on is in the journal, from record number `index` on: heard
         after so many turns. Raises LeaseLost."""
         answer = await script("job_hear")(self._redis, {}, {"id": job_id, "owner": owner, "index": index, "turn": turn})
         if answer == "lost":
             raise LeaseLost(job_id)
-        return [_record(line) for line in answer]
-
-
-def _record(line: str) -> MessageRecord:
-    fields = json.loads(line)
-    del fields["kind"]
-    return build(MessageRecord, fields)
+        return [from_json(line) for line in answer]

@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from shared import log
 from shared.errors import LeaseLost
-from shared.job import JobError
 from shared.queue import Conclusion
 from shared.states import Event
 from shared.turn import Transcript
@@ -16,6 +15,7 @@ from worker.agent_loop import stopped_short
 from worker.agents.custom import CustomAgent
 from worker.context import Context, Means
 from worker.halts import LimitReached, OutcomeUnknown
+from worker.verdict import failed
 
 logger = log.get(__name__)
 
@@ -29,13 +29,13 @@ async def run_custom(agent: CustomAgent, transcript: Transcript, means: Means) -
     try:
         given = agent.form.read(means.job.spec.input)
     except ValueError as error:
-        return _failed("invalid_request", "invalid_input", str(error))
+        return failed("invalid_request", "invalid_input", str(error), retryable=False)
     try:
         result = await _run(agent, transcript, means, given)
     except LimitReached as reached:
         return stopped_short(transcript, reached.limit)
     except OutcomeUnknown as unknown:
-        return _failed("agent", "outcome_unknown", str(unknown))
+        return failed("agent", "outcome_unknown", str(unknown), retryable=False)
     return Conclusion(Event.SUCCEED, output=_output(agent, result))
 
 
@@ -86,10 +86,6 @@ async def _stopped(task: "asyncio.Task[Any]") -> None:
     await asyncio.wait({task}, timeout=_GRACE_SECONDS)
     if not task.done():
         logger.warning("agent_does_not_stop", seconds=_GRACE_SECONDS, effect="it runs on, unheard")
-
-
-def _failed(type: str, code: str, message: str) -> Conclusion:
-    return Conclusion(Event.FAIL, error=JobError(type, code, message, retryable=False))
 
 
 def _output(agent: CustomAgent, result: Any) -> str | None:

@@ -1,6 +1,5 @@
 """`/v1/actions` and `/v1/jobs/{id}/actions/{id}`: what waits for a person, and what he says to it."""
 
-from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,7 +10,7 @@ from api.access import ReaderOf, SubmitterOf
 from api.action_schemas import ActionList, ActionResource, DecisionRequest, action_resource
 from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
-from api.json_schema import complaints
+from api.json_schema import first_complaints
 from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
 from api.problems import Code, FieldError, Problem, invalid
@@ -23,8 +22,6 @@ from shared.actions import Taken
 router = APIRouter(prefix="/v1", tags=["actions"], route_class=StrictRoute)
 
 _AN_ACTION: dict[str, Any] = {"pattern": ids.ACTION_ID_PATTERN}
-_MOST = 20
-"""Mistakes in one input that are named."""
 _CLOSED = {
     ActionStatus.DECIDED: "It was decided before:",
     ActionStatus.EXPIRED: "Nobody decided in time:",
@@ -103,7 +100,7 @@ def _fitting(wish: DecisionRequest, action: Action) -> Answer:
     if decision not in allowed:
         detail = f"must be one of {', '.join(allowed)}, since the action is an {action.asked.kind}"
         raise invalid(FieldError(pointer="#/decision", detail=detail))
-    wrong = [] if wish.input is None else list(islice(complaints(wish.input, action.asked.input_schema), _MOST))
+    wrong = [] if wish.input is None else first_complaints(wish.input, action.asked.input_schema)
     if wrong:
         raise invalid(*(FieldError(pointer=f"#/input{at}", detail=said) for at, said in wrong))
     return Answer(decision, wish.input, wish.comment)

@@ -43,7 +43,7 @@ end
 local function shape(name, bucket)
   local limit = bucket.learned or limits_of[name]
   local capacity, rate = math.max(1, limit * bucket.burst), limit / 60000 * factor * bucket.share
-  local unheard = UNHEARD[name] * rate * (saved.hears_after or HEARS_AFTER_MS) + UNHEARD[name] * rate * HEARS_EVERY_MS
+  local unheard = UNHEARD[name] * rate * (get('hears_after', HEARS_AFTER_MS) + HEARS_EVERY_MS)
   bucket.limit, bucket.capacity, bucket.rate = limit, capacity, rate
   bucket.margin = math.max(MARGIN[name] * capacity, math.min(MOST_UNHEARD * capacity, unheard))
   bucket.level = math.min(capacity, bucket.level or capacity)
