@@ -1,6 +1,6 @@
 """Waking parked jobs when their provider is back.
 
-Not all at once: after an outage the gate lets four calls pass at a time, and one more with each success. So each call
+Not all at once: after an outage the gate lets eight calls pass at a time, and one more with each success. So each call
 that succeeds wakes two parked jobs, one for the place that it leaves and one for the place that is new, until none are
 left. That needs no clock and no leader: any worker's success will do, and a wake that gets lost costs a job what is
 left of its own pause, a minute at most.

@@ -45,7 +45,9 @@ local function entry_of()
   return entry
 end
 
+-- During an outage the breaker alone says who calls.
 local function may_try_again()
+  if wanted.again and (saved.breaker or 'closed') ~= 'closed' then return true end
   local calls_made = get('calls_made', RETRIES)
   if wanted.again and calls_made < RETRY then return false end
   saved.calls_made = wanted.again and calls_made - RETRY or math.min(RETRIES, calls_made + 1)

@@ -69,8 +69,8 @@ async def test_ten_minutes_of_outage_cost_hardly_a_call(fleet: Caller) -> None:
     at_first = len(weather.tried)
     await fleet.run(OUTAGE_SECONDS / 2, step=0.5)
 
-    assert at_first <= under_way + 100, "more often at first, since most outages are short"
-    assert len(weather.tried) - at_first <= 20, "then about two a minute, of the whole fleet"
+    assert at_first <= under_way + 300, "more often at first, since most outages are short"
+    assert len(weather.tried) - at_first <= 50, "then less than ten a minute, of the whole fleet"
     assert await in_flight(fleet) <= 1
 
 
@@ -89,7 +89,7 @@ async def test_the_provider_is_tried_within_a_minute_and_then_come_back_to_slowl
     while answered < POOL.limits.in_flight:
         await fleet.run(0.05, step=0.05)
         answered = round(fleet.produced("requests") - before)
-        assert await in_flight(fleet) <= 4 + answered, "four at a time, and one more with each that is answered"
+        assert await in_flight(fleet) <= 8 + answered, "eight at a time, and one more with each that is answered"
     assert fleet.gates.now - back < 100
 
     before = fleet.produced("requests")

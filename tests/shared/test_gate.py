@@ -174,14 +174,12 @@ async def test_who_leaves_waits_no_longer(redis: Any) -> None:
 
 async def test_a_failing_provider_is_an_outage(redis: Any) -> None:
     gate = Gate(redis, "me")
-    for _ in range(5):
-        await gate.settle(await reserve(gate), Spent("down", Used()))
-
     with pytest.raises(NoRoomYet) as caught:
-        await gate.reserve(POOL, CALL, patience=0.1)
+        for _ in range(50):  # on a slow machine it may be time for a try again
+            await gate.settle(await gate.reserve(POOL, CALL, patience=0.01), Spent("down", Used()))
 
     assert caught.value.outage
-    assert 0.2 < caught.value.seconds <= 0.5
+    assert 0 < caught.value.seconds <= 0.125
 
 
 async def test_headers_are_told_when_they_are_news(redis: Any) -> None:

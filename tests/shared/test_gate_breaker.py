@@ -49,14 +49,14 @@ async def test_it_closes_as_soon_as_the_one_that_tries_is_being_answered(gates: 
     where = pool()
     await gates.fill(where)
     canary = await opened(gates, where)
-    for _ in range(5):
+    for _ in range(10):
         await gates.enter(where, call())
     await gates.later(30, where, step=0.5)
     assert await gates.in_flight(where) == {canary.id}
 
     await gates.worker().commands.observe(where, Headroom({"requests": 600}, {"requests": 599}), canary.id)
 
-    assert len(await gates.in_flight(where)) == 4
+    assert len(await gates.in_flight(where)) == 8
 
 
 async def test_the_window_grows_when_an_answer_begins_and_once_for_each(gates: Gates) -> None:

@@ -369,24 +369,24 @@ async def test_failures_open_the_breaker_and_one_call_tries_for_all(gates: Gates
     behind = [await gates.enter(where, call()) for _ in range(20)]
     assert not any(entry.granted for entry in behind)
 
-    await gates.later(0.25, where)
+    await gates.later(0.07, where)
     assert await gates.in_flight(where) == set()
     await gates.later(1, where)
     flying = await gates.in_flight(where)
     assert len(flying) == 1
     canary = next(entry for entry in behind if entry.id in flying)
     await gates.leave(canary, Spent("down", Used()))
-    await gates.later(0.25, where)
+    await gates.later(0.07, where)
     assert await gates.in_flight(where) == set(), "and again nobody calls"
     await gates.later(1, where)
     (second,) = await gates.in_flight(where)
     await gates.ends(next(entry for entry in behind if entry.id == second))
-    assert len(await gates.in_flight(where)) == 4, "it starts slowly"
+    assert len(await gates.in_flight(where)) == 8, "it starts slowly"
     for entry in behind:
         if entry.id in await gates.in_flight(where):
             await gates.ends(entry)
             break
-    assert len(await gates.in_flight(where)) == 5, "one more with each success"
+    assert len(await gates.in_flight(where)) == 9, "one more with each success"
 
 
 async def test_calls_that_fail_after_it_has_opened_say_nothing_new(gates: Gates) -> None:
@@ -457,3 +457,14 @@ async def test_at_most_a_tenth_of_the_calls_are_retries(gates: Gates) -> None:
 
     assert not (await gates.enter(where, call(place="0"))).spent
     assert (await gates.enter(where, call(place="0"))).spent
+
+
+async def test_while_nobody_may_call_the_breaker_alone_says_who_tries(gates: Gates) -> None:
+    where = pool()
+    await full(gates, where)
+    for _ in range(5):
+        await gates.leave(await gates.enter(where, call()), Spent("down", Used()))
+
+    again = [await gates.enter(where, call(place="0")) for _ in range(30)]
+
+    assert not any(entry.spent for entry in again)
