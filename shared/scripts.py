@@ -5,6 +5,9 @@ arguments of the call, so the order of arguments cannot drift apart between the 
 number of things of one kind names what there is of EACH: in Lua `each` is the list of them, by these names. It also
 names the files it USES, which are put in front of it, and before those the names of `shared.keys` and `shared.job` in
 them.
+
+Scripts that share much and are called often are the functions of a LIBRARY (Redis 7): the server keeps it, so that what
+they share is made once and not in every call.
 """
 
 import re
@@ -14,7 +17,7 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from shared import clock, keys
 from shared.events import MOST_EVENTS
@@ -23,8 +26,9 @@ from shared.redis_client import Redis, reachable
 from shared.states import FINISHED, TRANSITIONS
 from shared.usage import USAGE_FIELDS
 
+_ANY_VERSION = "ANY_VERSION"
 _FOLDER = Path(__file__).parent / "lua"
-_NAMES = re.compile(r"^-- (USES|KEYS|ARGV|EACH)((?: [a-z_]+)*)$", re.MULTILINE)
+_NAMES = re.compile(r"^-- (LIBRARY|USES|KEYS|ARGV|EACH)((?: [a-z_]+)*)$", re.MULTILINE)
 _CONSTANT = re.compile(r"\b[A-Z][A-Z_]+\b")
 _NUMBERS = re.compile(
     r"^local ([A-Z][A-Z_]*(?:, [A-Z][A-Z_]*)*) = ([A-Z_0-9.*/ -]+(?:, [A-Z_0-9.*/ -]+)*?)(?: *--.*)?$", re.M
@@ -36,20 +40,17 @@ class Script:
     """One Lua file, ready to be called. Raises StoreUnavailable when Redis does not answer."""
 
     def __init__(self, name: str) -> None:
-        body = _read(name)
-        declared = {kind: names.split() for kind, names in _NAMES.findall(body)}
         self.name = name
+        self._body = _read(name)
+        declared = _declared(self._body)
         self.keys = tuple(declared["KEYS"])
         self.args = tuple(declared["ARGV"])
         self.each = tuple(declared.get("EACH", ()))
+        self.uses = tuple(declared.get("USES", ()))
         self._names = set(self.keys), set(self.args)
         self._names_of_each = set(self.each)
-        lines = [f"local {key} = KEYS[{i}]" for i, key in enumerate(self.keys, 1)]
-        lines += [f"local {arg} = ARGV[{i}]" for i, arg in enumerate(self.args, 1)]
-        lines += _rows(len(self.args), self.each) if self.each else []
-        code = _inlined("\n".join([*map(_read, declared.get("USES", [])), body]))
-        self.text = "\n".join([*lines, *_constants(code), code])
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.text = self._text()
+        self.sha = _digest(self.text)
 
     async def __call__(
         self,
@@ -68,15 +69,87 @@ class Script:
                 raise TypeError(f"{self.name} takes EACH {self.each}")
             ordered += map(row.__getitem__, self.each)
         async with reachable():
-            try:
-                return await redis.evalsha(self.sha, len(self.keys), *ordered)
-            except NoScriptError:  # a new server, or one that was restarted
-                return await redis.eval(self.text, len(self.keys), *ordered)
+            return await self._run(redis, ordered)
+
+    async def _run(self, redis: Redis, ordered: Sequence[Value]) -> Any:
+        try:
+            return await redis.evalsha(self.sha, len(self.keys), *ordered)
+        except NoScriptError:  # a new server, or one that was restarted
+            return await redis.eval(self.text, len(self.keys), *ordered)
+
+    def _text(self) -> str:
+        lines = [f"local {line}" for line in _named(_declared(self._body))]
+        lines += _rows(len(self.args), self.each) if self.each else []
+        code = _inlined("\n".join([*map(_read, self.uses), self._body]))
+        return "\n".join([*lines, *_constants(code), code])
+
+
+class Function(Script):
+    """One Lua file that is a function of a library. What the files that it uses keep for one call only is set anew by
+    their `open_…`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._called = f"{name}_{_version(self.text)}"
+
+    async def _run(self, redis: Redis, ordered: Sequence[Value]) -> Any:
+        try:
+            return await redis.fcall(self._called, len(self.keys), *ordered)
+        except ResponseError as error:  # a new server, or one that knows another version only
+            if "Function not found" not in str(error):
+                raise
+        await redis.function_load(self.text, replace=True)
+        return await redis.fcall(self._called, len(self.keys), *ordered)
+
+    def _text(self) -> str:
+        return _library(*_declared(self._body)["LIBRARY"])
 
 
 @cache
 def script(name: str) -> Script:
-    return Script(name)
+    return (Function if "LIBRARY" in _declared(_read(name)) else Script)(name)
+
+
+@cache
+def _library(name: str) -> str:
+    """All functions of it. Its name and theirs tell its version, so that two stand side by side during a deploy."""
+    files = {path.stem: _read(path.stem) for path in sorted(_FOLDER.glob(f"{name}_*.lua"))}
+    functions = {file: text for file, text in files.items() if _declared(text).get("LIBRARY") == [name]}
+    headers = {file: _declared(text) for file, text in functions.items()}
+    parts = dict.fromkeys(part for header in headers.values() for part in header["USES"])
+    names = list(dict.fromkeys(each for header in headers.values() for each in (*header["KEYS"], *header["ARGV"])))
+    registered = (_registered(file, text, names) for file, text in functions.items())
+    code = _inlined("\n".join([f"local {', '.join(names)}", *map(_read, parts), *registered]))
+    text = "\n".join([f"#!lua name=sluice_{name}_{_ANY_VERSION}", *_constants(code), code])
+    return text.replace(_ANY_VERSION, _digest(text)[:12])
+
+
+def _registered(name: str, body: str, names: Sequence[str]) -> str:
+    """Lua that makes a function of it. Of the library's names those that it does not take are nothing."""
+    header = _declared(body)
+    unset = [each for each in names if each not in header["KEYS"] and each not in header["ARGV"]]
+    opened = re.findall(r"^local function (open_\w+)", "\n".join(map(_read, header["USES"])), re.M)
+    first, last = f"redis.register_function('{name}_{_ANY_VERSION}', function(KEYS, ARGV)", "end)"
+    set_anew = [*_named(header), *(f"{each} = nil" for each in unset), *(f"{each}()" for each in opened)]
+    return "\n".join([first, *set_anew, body, last])
+
+
+def _version(library: str) -> str:
+    return library.splitlines()[0].rpartition("_")[2]
+
+
+def _digest(text: str) -> str:
+    return sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _declared(text: str) -> dict[str, list[str]]:
+    """The names in the header, by their kind."""
+    return {kind: names.split() for kind, names in _NAMES.findall(text)}
+
+
+def _named(header: Mapping[str, Sequence[str]]) -> list[str]:
+    """Lua that gives keys and arguments the names of the header."""
+    return [f"{name} = {kind}[{i}]" for kind in ("KEYS", "ARGV") for i, name in enumerate(header[kind], 1)]
 
 
 def _read(name: str) -> str:

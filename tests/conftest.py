@@ -8,10 +8,9 @@ from hypothesis import settings
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
-from shared import scripts
 from shared.redis_client import Redis, connect
 from tests.key_leaks import leaked_keys
-from tests.shared.gating import Gates, with_test_clock
+from tests.shared.gating import Gates, forget_scripts, with_test_clock
 
 # A busy machine is no bug: how long an example takes never decides.
 settings.register_profile("patient", deadline=None)
@@ -57,4 +56,4 @@ async def gates(redis: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ga
     await made.set_clock(made.now)
     yield made
     await made.close()
-    scripts.script.cache_clear()
+    forget_scripts()

@@ -1,5 +1,6 @@
 -- gate_adopt: a call that has passed by its worker's own budget while Redis was away comes into the books, as one in
 -- flight, wherever it stood in line; it ends like any other. Safe to repeat, also after its end.
+-- LIBRARY gate
 -- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags holders adopted
 -- ARGV worker id call age_ms limits

@@ -6,7 +6,7 @@
 -- not yet drawn, `beyond` what they may say on top of that at most, and `drawn_ms` for how long each has been drawing.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines buckets, by name; factor; and meter, a table of functions
+-- RETURNS nothing: it defines buckets, by name; factor; limits_of; meter, a table of functions; and open_buckets
 
 local meter = {}
 local INDEX = {requests = 1, input = 2, output = 3}  -- in lists that calls keep
@@ -24,15 +24,19 @@ local HEARS_AFTER_MS, HEARS_EVERY_MS = 250, 250  -- how late a call's headers co
 local PACE = 0.1                 -- tokens of an answer per ms, until it is learned
 local RECOVERY = 0.05 / 6000     -- how fast, per ms, the pace comes back after 429s
 
-local limits_of = cjson.decode(limits)
-local factor = get('factor', 1)
+local limits_of, limits_text = {}, ''
+local factor
 
 -- Of each is kept: level; learned, its limit a minute as the provider said it, absent until then; burst, how much of a
 -- minute's worth it holds; shown, whether headers tell of it, and told, when they did last; share, how much of its refill
 -- is ours, and refill, what that is learned from; taken, all that was ever taken; spilled, the refill that found it full.
 -- What follows from these is in limit, rate (per ms), capacity and margin.
-local buckets = saved.buckets
-if not buckets then
+local buckets
+
+local function open_buckets()
+  if limits ~= limits_text then limits_of, limits_text = cjson.decode(limits), limits end
+  factor, buckets = get('factor', 1), saved.buckets
+  if buckets then return end
   buckets = {requests = {}, input = {}, output = {}}
   for _, bucket in pairs(buckets) do
     bucket.burst, bucket.share, bucket.told, bucket.taken, bucket.spilled = FIRST_BURST, 1, 0, 0, 0

@@ -1,5 +1,6 @@
 -- gate_enter: a model call wants to pass. It is granted at once when it is its turn and there is room, else it waits in
 -- line and its worker is told when it may go. Safe to repeat with the same id.
+-- LIBRARY gate
 -- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags estimates holders
 -- ARGV asking worker call limits

@@ -3,7 +3,7 @@
 -- come again then; all others are told by a message, so that nobody asks in vain.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines granted and grants, a table of functions
+-- RETURNS nothing: it defines granted; grants, a table of functions; and open_granting
 
 local grants = {}
 local HORIZON_MS = 30
@@ -16,11 +16,13 @@ local LOOK_AGAIN_MS = 500
 local LEADS_MS = 1500
 local RENEW_EVERY_MS = 3600000
 
-local pool_name = string.match(state, '{(.*)}')
-local granted = {}           -- id -> ms to wait, of the calls granted here
+local granted                -- id -> ms to wait, of the calls granted here
 local flying                 -- how many calls are in flight, once it was asked for
 
-if idle_ms > NOBODY_SPOKE_MS then saved.spoke_again_at = now end
+local function open_granting()
+  granted, flying = {}, nil
+  if idle_ms > NOBODY_SPOKE_MS then saved.spoke_again_at = now end
+end
 
 function grants.in_flight()
   flying = flying or redis.call('HLEN', calls)
@@ -120,7 +122,7 @@ function grants.grant_all(asking)
     line.leave(id, call)
     grants.admit(id, call, wait)
     if id ~= asking then
-      redis.call('PUBLISH', GRANTS .. call.worker, string.format('%s %.0f %s', id, wait, pool_name))
+      redis.call('PUBLISH', GRANTS .. call.worker, string.format('%s %.0f %s', id, wait, string.match(state, '{(.*)}')))
     end
   end
   return 1

@@ -1,6 +1,7 @@
 -- gate_keep: a sign of life of a worker whose calls wait or are in flight. It finds out about grants whose message got
 -- lost, about calls that the gate knows nothing of any more, which are to enter again, and about those that the worker
 -- knows nothing of: a cancelled call whose own command came late, over a link that was silent.
+-- LIBRARY gate
 -- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags holders
 -- ARGV worker ids known limits

@@ -1,5 +1,6 @@
 -- gate_leave: a call has ended, or does not want to pass any more: it frees its place, the budget is corrected by what
 -- was used, and the gate learns. Safe to repeat.
+-- LIBRARY gate
 -- USES gate_pool gate_usage gate_buckets gate_headers gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags estimates holders
 -- ARGV id worker ending limits

@@ -4,15 +4,19 @@
 -- served last, so that nobody saves up. Nobody behind the head of a line passes it for want of room.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines line, a table of functions
+-- RETURNS nothing: it defines line, a table of functions, and open_line
 
 local line = {}
-local LINES = {high, standard, low}  -- zset, call id -> its place
+local LINES              -- by class, zset, call id -> its place
+local first_id, first    -- whose turn it is, once that was asked for and as long as nobody comes or goes
 local CLASS_WEIGHT = {16, 4, 1}
 local A_LITTLE = 1e-9  -- of a place: between two that would be the same
 
-if not packed then  -- the state got lost, but not the lines
-  for class, key in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', key) end
+local function open_line()
+  LINES, first_id = {high, standard, low}, nil
+  if is_new then  -- the state got lost, but not the lines
+    for class, key in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', key) end
+  end
 end
 
 -- A call's cost: minutes of the whole pool's time.
@@ -48,8 +52,6 @@ function line.wake_up(class) saved['turn_' .. class] = math.max(get('turn_' .. c
 function line.length() return get('waiting_1', 0) + get('waiting_2', 0) + get('waiting_3', 0) end
 
 function line.nobody_waits() return line.length() == 0 end
-
-local first_id, first  -- whose turn it is, once that was asked for and as long as nobody comes or goes
 
 function line.join(id, call)
   local class, is_first = call.class, line.nobody_waits()

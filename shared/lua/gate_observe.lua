@@ -1,4 +1,5 @@
 -- gate_observe: what the beginning of an answer says, long before the call has ended.
+-- LIBRARY gate
 -- USES gate_pool gate_usage gate_buckets gate_headers gate_breaker gate_line gate_granting
 -- KEYS state high standard low waiting tenants calls tags holders
 -- ARGV worker id said limits

@@ -1,4 +1,5 @@
 -- gate_read: a pool as it stands, for people to look at. Changes nothing.
+-- LIBRARY gate
 -- USES gate_pool gate_usage gate_buckets gate_breaker gate_line
 -- KEYS state high standard low waiting tenants calls tags
 -- ARGV tenant limits

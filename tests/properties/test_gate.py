@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from local.redis_server import RedisServer
-from shared import keys, scripts
+from shared import keys
 from shared.job import Priority
 from shared.pool import NOTHING_SAID, Headroom, Spent, Used
 from shared.redis_client import connect
 from tests.key_leaks import leaked_keys
 from tests.properties.gate_fleet import exact_provider
-from tests.shared.gating import Entry, Gates, call, pool, with_test_clock
+from tests.shared.gating import Entry, Gates, call, forget_scripts, pool, with_test_clock
 
 POOL = pool(requests=120, input=12_000, output=12_000, in_flight=6)
 WORKERS = ("w1", "w2", "w3")
@@ -226,4 +226,4 @@ def test_the_gate_in_any_order(redis_server: RedisServer, monkeypatch: pytest.Mo
             max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
-    scripts.script.cache_clear()
+    forget_scripts()

@@ -137,5 +137,11 @@ def with_test_clock(monkeypatch: pytest.MonkeyPatch) -> None:
             else text
         )
 
-    scripts.script.cache_clear()
+    forget_scripts()
     monkeypatch.setattr(scripts, "_read", patched)
+
+
+def forget_scripts() -> None:
+    """They are made anew of what `scripts._read` reads from now on."""
+    for cached in (scripts.script, scripts._library):
+        cached.cache_clear()
