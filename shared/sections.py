@@ -81,7 +81,7 @@ class ApiSettings(_Section):
 
 
 class RedisSettings(_Section):
-    """The store of everything. Redis 6.2 or newer, or Valkey 7.2 or newer."""
+    """The store of everything. Redis 7.0 or newer, or Valkey 7.2 or newer."""
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
     """redis://, rediss://, unix:// or redis+sentinel://host:port,host:port/service. Also as REDIS_URL."""
