@@ -20,6 +20,7 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from shared import clock, keys
+from shared.errors import StoreUnavailable
 from shared.events import MOST_EVENTS
 from shared.job import SUSPECT_CRASHES
 from shared.redis_client import Redis, reachable
@@ -96,6 +97,8 @@ class Function(Script):
         try:
             return await redis.fcall(self._called, len(self.keys), *ordered)
         except ResponseError as error:  # a new server, or one that knows another version only
+            if "unknown command" in str(error):
+                raise StoreUnavailable("Redis is too old: it has to be 7.0 or newer") from error
             if "Function not found" not in str(error):
                 raise
         await redis.function_load(self.text, replace=True)

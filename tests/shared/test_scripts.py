@@ -2,10 +2,13 @@
 
 import json
 import re
+from typing import cast
 
 import pytest
+from redis.exceptions import ResponseError
 
 from shared import keys, scripts
+from shared.errors import StoreUnavailable
 from shared.redis_client import Redis
 from shared.scripts import Function, Script, script
 from tests.shared.gating import forget_scripts
@@ -90,6 +93,19 @@ async def test_a_server_that_lost_a_library_is_told_again(redis: Redis) -> None:
     assert json.loads(before)["breaker"] == json.loads(again)["breaker"] == "closed"
     (library,) = await redis.function_list()  # type: ignore[attr-defined]
     assert "sluice_gate_" in str(library)
+
+
+class OldRedis:
+    """What Redis 6.2 answers."""
+
+    async def fcall(self, name: str, *rest: object) -> None:
+        raise ResponseError(f"unknown command `FCALL`, with args beginning with: `{name}`, `8`, ")
+
+
+async def test_a_server_without_functions_is_waited_for_and_named() -> None:
+    where = {key: value for key, value in keys.gate("pool").items() if key != "holders"}
+    with pytest.raises(StoreUnavailable, match="too old"):
+        await script("gate_read")(cast(Redis, OldRedis()), where, ARGS)
 
 
 async def test_two_versions_of_a_library_stand_side_by_side(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
