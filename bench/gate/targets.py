@@ -13,6 +13,8 @@ from bench.targets import Bound, judged
 OURS = "sluice"
 _ALL = tuple(scenario.name for scenario in SCENARIOS)
 _GULPS = ("foreign_burst",)
+_KNOWABLE = tuple(name for name in _ALL if name not in _GULPS)
+"""Where the provider's state can be known: nobody can know when somebody else takes a gulp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +71,16 @@ def _at_least(limit: float) -> Bound:
 
 
 TARGETS = (
-    Target("budget used, worst scenario", "use_percent", _ALL, "%", _at_least(97), _at_least(99), digits=1),
     Target(
-        "429s, worst scenario without gulps of others",
-        "refused",
-        tuple(name for name in _ALL if name not in _GULPS),
-        "",
-        _at_most(0),
-        _at_most(0),
+        "budget used, worst scenario without gulps of others",
+        "use_percent",
+        _KNOWABLE,
+        "%",
+        _at_least(97),
+        _at_least(99),
+        digits=1,
     ),
+    Target("429s, worst scenario without gulps of others", "refused", _KNOWABLE, "", _at_most(0), _at_most(0)),
     Target(
         "429s where others take gulps, of all calls",
         "refused_percent",
