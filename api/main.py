@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import sys
 
 import uvloop
@@ -42,6 +43,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def _up(url: str) -> None:
+    """From here on the garbage collector looks at what requests leave behind, and no more at the code and models of all
+    that was imported: that took a fifth of the time of a submit, and stopped everybody for some 50 ms."""
+    gc.collect()
+    gc.freeze()
+    logger.info("api_up", url=url)
+
+
 async def run(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT; open requests are answered first."""
     redis = connect(settings.redis.url.get_secret_value())
@@ -51,7 +60,7 @@ async def run(settings: Settings) -> int:
         section="api",
         host=settings.api.host,
         port=settings.api.port,
-        on_up=lambda url: logger.info("api_up", url=url),
+        on_up=_up,
     )
     stop, _ = stop_events()
     followers = parts.followers
