@@ -53,6 +53,8 @@ ROUTERS = (
     health.router,
     docs.router,
 )
+_ROUTES = [route for router in ROUTERS for route in router.routes]
+"""As they are: what a router adds that is included, which here is nothing, FastAPI works out anew for each request."""
 
 
 class _Application(FastAPI):
@@ -74,10 +76,9 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,  # those of FastAPI are loaded from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        routes=_ROUTES,
     )
     app.state.parts = parts
-    for router in ROUTERS:
-        app.include_router(router)
     app.add_middleware(Exchange)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(StoreUnavailable, _on_store_unavailable)
@@ -119,6 +120,5 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 def _methods(request: Request) -> list[str]:
     """All that this address takes: the router only knows those of the first endpoint there."""
-    routes = [route for router in ROUTERS for route in router.routes if isinstance(route, Route)]
-    here = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+    here = [route for route in _ROUTES if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
     return sorted({method for route in here for method in route.methods or ()})
