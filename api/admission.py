@@ -282,9 +282,9 @@ def _sighting(asked: Submission, answer: Accepted, caps: Caps) -> Sighting:
 
 def budget_of(wanted: BudgetRequest, agent: AgentEntry) -> Budget:
     """The agent's limits, lowered where the caller asks for less. Raises Problem where it asks for more."""
-    asked, errors, limits = wanted.model_dump(), [], {}
+    errors, limits = [], {}
     for name, limit in agent.budget.items():
-        wish = asked[name]
+        wish = getattr(wanted, name)
         if wish is not None and limit is not None and Decimal(wish) > Decimal(limit):
             errors.append(FieldError(pointer=f"#/budget/{name}", detail=f"this agent allows {limit} at most"))
         limits[name] = limit if wish is None else wish

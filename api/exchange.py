@@ -6,7 +6,7 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from api.problems import Code, Problem
 from shared import clock, ids, log, metrics
@@ -42,18 +42,19 @@ class Exchange:
                 headers["Cache-Control"] = "no-store"
             await send(message)
 
-        with bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_on)
-            except Exception as error:
-                if status:  # the answer has begun; all that is left is to cut it off
-                    raise
-                await _problem(error).response(instance=scope["path"], request_id=request_id)(scope, receive, send_on)
-            finally:
-                route: Any = scope.get("route")
-                path = getattr(route, "path", "none")
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                metrics.HTTP_SECONDS.labels(method, path, status).observe(clock.monotonic() - started)
+        bound = bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_on)
+        except Exception as error:
+            if status:  # the answer has begun; all that is left is to cut it off
+                raise
+            await _problem(error).response(instance=scope["path"], request_id=request_id)(scope, receive, send_on)
+        finally:
+            reset_contextvars(**bound)
+            route: Any = scope.get("route")
+            path = getattr(route, "path", "none")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            metrics.HTTP_SECONDS.labels(method, path, status).observe(clock.monotonic() - started)
 
 
 def _problem(error: Exception) -> Problem:

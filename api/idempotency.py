@@ -25,7 +25,7 @@ KeyHeader = Annotated[
 
 def key_of(request: Request, given: str | None) -> str | None:
     """The key that came as `given`. Raises Problem 422 when there are two, or it cannot be one."""
-    if len(request.headers.getlist(KEY_HEADER)) > 1:
+    if given is not None and len(request.headers.getlist(KEY_HEADER)) > 1:
         raise invalid(FieldError(pointer=KEY_HEADER, detail="is given more than once"))
     check_key(given)
     return given

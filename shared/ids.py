@@ -3,9 +3,8 @@
 import re
 import socket
 from os import getpid
-from uuid import uuid4
 
-from uuid_utils import uuid7
+from uuid_utils import uuid4, uuid7
 
 _ANY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 SESSION_ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"

@@ -156,28 +156,28 @@ class Job:
     status: Status
     revision: int
     created_ms: int
-    started_ms: int | None
-    finished_ms: int | None
-    next_attempt_ms: int | None
-    expires_ms: int | None
-    wait_reason: WaitReason | None
-    claims: int
-    crashes: int
-    failures: int
-    parks: int
-    deaths: list[Death]
-    usage: Usage
-    served: str | None
-    served_as: str | None
-    output: str | None
-    error: JobError | None
-    incomplete: IncompleteReason | None
-    incomplete_message: str | None
-    mail: bool
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    next_attempt_ms: int | None = None
+    expires_ms: int | None = None
+    wait_reason: WaitReason | None = None
+    claims: int = 0
+    crashes: int = 0
+    failures: int = 0
+    parks: int = 0
+    deaths: list[Death] = field(default_factory=list)
+    usage: Usage = Usage()
+    served: str | None = None
+    served_as: str | None = None
+    output: str | None = None
+    error: JobError | None = None
+    incomplete: IncompleteReason | None = None
+    incomplete_message: str | None = None
+    mail: bool = False
     """Somebody has said something to it that it has not heard."""
-    waited_ms: int
+    waited_ms: int = 0
     """How long it has waited for persons, which does not count against its `max_seconds`."""
-    actions: list[Action]
+    actions: list[Action] = field(default_factory=list)
     """What it waits for a person to decide, where that was read with it."""
 
     @property
@@ -205,23 +205,21 @@ class Job:
         expires_ms: int | None,
     ) -> "Job":
         """A job as it is right after its submit."""
-        record = {
-            "status": Status.QUEUED,
-            "revision": "1",
-            "created_ms": str(created_ms),
-            "next_attempt_ms": str(next_attempt_ms or ""),
-            "expires_ms": str(expires_ms or ""),
-            "wait_reason": wait_reason or "",
-        }
-        return cls._from(job_id, spec, record)
+        return cls(
+            job_id,
+            spec,
+            Status.QUEUED,
+            revision=1,
+            created_ms=created_ms,
+            next_attempt_ms=next_attempt_ms,
+            expires_ms=expires_ms,
+            wait_reason=wait_reason,
+        )
 
     @classmethod
     def from_hash(cls, job_id: str, record: dict[str, str]) -> "Job":
         """Reads the Redis hash of a job; fields that were never written have their defaults."""
-        return cls._from(job_id, JobSpec.from_json(record["spec"]), record)
 
-    @classmethod
-    def _from(cls, job_id: str, spec: JobSpec, record: Mapping[str, str]) -> "Job":
         def number(name: str) -> int | None:
             return int(record[name]) if record.get(name) else None
 
@@ -230,7 +228,7 @@ class Job:
         wait_reason = record.get("wait_reason")
         return cls(
             id=job_id,
-            spec=spec,
+            spec=JobSpec.from_json(record["spec"]),
             status=Status(record["status"]),
             revision=int(record["revision"]),
             created_ms=int(record["created_ms"]),

@@ -270,7 +270,7 @@ def _copied(job: Submission) -> dict[str, str | int]:
         "records": origin.records if origin else 0,
         "with_mail": int(job.with_mail),
         "message": ids.new_message_id() if job.message else "",
-        "content": json.dumps(job.message, ensure_ascii=False),
+        "content": json.dumps(job.message, ensure_ascii=False) if job.message else "",
     }
 
 

@@ -98,7 +98,7 @@ async def submit(
     else:
         sighting = admitted.sighting
         submits_left = admitted.submits_left
-    wish = _PREFER_WAIT.search(all_of(request, "prefer") or "")
+    wish = prefer and _PREFER_WAIT.search(all_of(request, "prefer") or "")
     if wish:
         headers["Preference-Applied"] = f"wait={min(int(wish[1]), LONGEST_WAIT_SECONDS)}"
         sighting = await _until_finished(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
