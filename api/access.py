@@ -5,21 +5,20 @@
 - `ObserverOf`, a `Caller` that may read or administer: for numbers, of all tenants if it `sees_all`, else of its own.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
 from api.auth import Caller
-from api.parts import PartsOf
+from api.parts import parts_of
 from api.problems import Code, Problem
 from shared.sections import Scope
 
 
 class Needs(SecurityBase):
-    """A dependency: lets a caller pass whose key has one of these scopes. Raises Problem 401 or 403."""
+    """A dependency: lets a caller pass whose key has one of these scopes."""
 
     def __init__(self, *scopes: Scope) -> None:
         self.scopes = scopes
@@ -29,10 +28,10 @@ class Needs(SecurityBase):
             "numbers of all tenants, wherever `read` reads those of one."
         )
 
-    async def __call__(self, request: Request, parts: PartsOf) -> Caller:
-        caller = parts.authenticator.caller(
-            request.headers.get("authorization"), request.scope["query_string"].decode("latin-1")
-        )
+    def caller(self, request: Request) -> Caller:
+        """Raises Problem 401 or 403."""
+        authorization, query = request.headers.get("authorization"), request.scope["query_string"].decode("latin-1")
+        caller = parts_of(request).authenticator.caller(authorization, query)
         if caller.scopes.isdisjoint(self.scopes):
             raise self._forbidden(caller)
         return caller
@@ -47,15 +46,20 @@ class Needs(SecurityBase):
         )
 
 
-def _tenant_by(needs: Needs) -> Callable[[Caller], Awaitable[str]]:
-    async def tenant(caller: Annotated[Caller, Security(needs, scopes=needs.scopes[:1])]) -> str:
-        return caller.tenant
-
-    return tenant
+class _NeedsTenant(Needs):
+    async def __call__(self, request: Request) -> str:
+        return self.caller(request).tenant
 
 
-_OBSERVE = Needs(Scope.READ, Scope.ADMIN)
+class _NeedsCaller(Needs):
+    async def __call__(self, request: Request) -> Caller:
+        return self.caller(request)
 
-SubmitterOf = Annotated[str, Depends(_tenant_by(Needs(Scope.SUBMIT)))]
-ReaderOf = Annotated[str, Depends(_tenant_by(Needs(Scope.READ)))]
-ObserverOf = Annotated[Caller, Security(_OBSERVE, scopes=_OBSERVE.scopes[:1])]
+
+def _asks(needs: _NeedsTenant | _NeedsCaller) -> Any:
+    return Security(needs, scopes=needs.scopes[:1])
+
+
+SubmitterOf = Annotated[str, _asks(_NeedsTenant(Scope.SUBMIT))]
+ReaderOf = Annotated[str, _asks(_NeedsTenant(Scope.READ))]
+ObserverOf = Annotated[Caller, _asks(_NeedsCaller(Scope.READ, Scope.ADMIN))]

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
@@ -15,6 +15,7 @@ from shared.errors import StoreUnavailable
 logger = log.get(__name__)
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NO_STORE = (b"cache-control", b"no-store")
 _SAFE = re.compile(r"[A-Za-z0-9_.:\-]{1,128}\Z")
 
 
@@ -37,9 +38,7 @@ class Exchange:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
-                headers["Cache-Control"] = "no-store"
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), _NO_STORE]
             await send(message)
 
         bound = bind_contextvars(request_id=request_id)

@@ -75,8 +75,12 @@ def _pools(settings: Settings) -> dict[str, tuple[Pool, list[str]]]:
     return pools
 
 
-async def _parts(request: Request) -> Parts:  # async: FastAPI sends others through a thread
+def parts_of(request: Request) -> Parts:
     return cast(Parts, request.app.state.parts)
+
+
+async def _parts(request: Request) -> Parts:  # async: FastAPI sends others through a thread
+    return parts_of(request)
 
 
 PartsOf = Annotated[Parts, Depends(_parts)]

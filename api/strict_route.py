@@ -87,7 +87,8 @@ def _solver(needed: Dependant) -> Callable[[Request], Coroutine[Any, Any, Any]]:
     name_of_request = needed.request_param_name
 
     async def solve(request: Request) -> Any:
-        values: dict[str, Any] = {name: request.headers.get(alias) for name, alias in headers}
+        given = request.headers
+        values: dict[str, Any] = {name: given.get(alias) for name, alias in headers}
         if name_of_request:
             values[name_of_request] = request
         for name, solve_one in dependencies:

@@ -166,7 +166,7 @@ class Job:
     failures: int = 0
     parks: int = 0
     deaths: list[Death] = field(default_factory=list)
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     served: str | None = None
     served_as: str | None = None
     output: str | None = None
