@@ -1,11 +1,8 @@
 """Running one tool call: arguments checked, time limited, whatever happens turned into words for the model."""
 
-import asyncio
 import inspect
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +10,7 @@ from pydantic_core import to_json
 
 from shared import clock, log, metrics
 from shared.turn import ToolCall
-from worker.threads import in_thread
+from worker import foreign
 from worker.tools import Tool, ToolContext, ToolFailed, Unanswered
 
 logger = log.get(__name__)
@@ -53,7 +50,7 @@ def needs_approval(tool: Tool, call: ToolCall) -> bool:
     """Of a call that fits. A rule that fails has not said that the call may run."""
     try:
         return tool.needs_approval(tool.arguments(call.input))
-    except Exception as error:
+    except BaseException as error:  # sys.exit in it, too
         logger.warning("approval_rule_failed", tool=tool.name, error=type(error).__name__)
         return True
 
@@ -76,17 +73,12 @@ async def verify(tool: Tool, call: ToolCall, idempotency_key: str) -> bool | str
     """Whether the call has happened, as far as the tool's `verify` can tell: see `worker.tools.Verify`."""
     if tool.verify is None:
         return None
-    try:
-        given = tool.arguments(call.input) | {"idempotency_key": idempotency_key}
-        wanted = {name: given[name] for name in inspect.signature(tool.verify).parameters}
-        async with asyncio.timeout(tool.timeout):
-            if inspect.iscoroutinefunction(tool.verify):
-                said = await tool.verify(**wanted)
-            else:
-                said = await in_thread(partial(tool.verify, **wanted))
-    except Exception as error:
-        logger.warning("verify_failed", tool=tool.name, error=type(error).__name__, where=_last_line(error))
+    arguments = _arguments(tool, call)
+    if isinstance(arguments, ToolOutcome):
         return None
+    given = arguments | {"idempotency_key": idempotency_key}
+    wanted = {name: given[name] for name in inspect.signature(tool.verify).parameters}
+    said = await foreign.ask(tool.verify, wanted, tool.timeout, about=tool.name)
     return cut(said) if isinstance(said, str) else said if isinstance(said, bool) else None
 
 
@@ -94,32 +86,18 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     arguments = _arguments(tool, call)
     if isinstance(arguments, ToolOutcome):
         return arguments
-    made = tool.bound(arguments, context)
-    limit = asyncio.timeout(tool.timeout)
     try:
-        async with limit:
-            result = await (made() if tool.is_async else in_thread(made))
-        return ToolOutcome(_text(result), is_error=False)
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        return ToolOutcome("The tool was cancelled from within.", is_error=True)  # by itself: nobody stopped the job
+        return ToolOutcome(_text(await foreign.call(tool.bound(arguments, context), tool.timeout)), is_error=False)
     except Unanswered as error:
         return _unanswered(tool, str(error))
+    except foreign.TookTooLong:
+        return _unanswered(tool, f"The tool did not answer within {tool.timeout:g} seconds.")
     except ToolFailed as error:
         return ToolOutcome(cut(str(error)), is_error=True)
-    except (Exception, SystemExit) as error:
-        if limit.expired():
-            return _unanswered(tool, f"The tool did not answer within {tool.timeout:g} seconds.")
-        logger.warning("tool_failed", tool=tool.name, error=type(error).__name__, where=_last_line(error))
-        return ToolOutcome(cut(f"{type(error).__name__}: {error}"), is_error=True)
-
-
-def _last_line(error: BaseException) -> str:
-    """`file:line` where it was raised; the message may hold what no log may hold."""
-    line = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{line.filename}:{line.lineno}"
+    except Exception as error:
+        logger.warning("tool_failed", tool=tool.name, error=type(error).__name__, where=foreign.last_line(error))
+        said = f"The tool failed: {error}" if isinstance(error, foreign.Escaped) else f"{type(error).__name__}: {error}"
+        return ToolOutcome(cut(said), is_error=True)
 
 
 def _unanswered(tool: Tool, said: str) -> ToolOutcome:
@@ -133,7 +111,7 @@ def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any] | ToolOutcome:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
         complaint = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'input'}: {one['msg']}" for one in found)
-    except Exception as error:  # a validator of the author's own
+    except BaseException as error:  # a validator of the author's own, whatever it raises
         complaint = f"{type(error).__name__}: {error}"
     return ToolOutcome(f"The input does not fit the tool: {complaint}.", is_error=True)
 

@@ -328,8 +328,16 @@ class Odd(Exception):
         return "odd"
 
 
+class Stop(BaseException):
+    """No Exception, as those of some libraries are not."""
+
+
 @pytest.mark.parametrize(
-    "error", [ValueError("bad"), KeyError("k"), Odd(), StopIteration(), SystemExit(3), RecursionError("deep")]
+    "error",
+    [
+        *(ValueError("bad"), KeyError("k"), Odd(), StopIteration(), RecursionError("deep")),
+        *(SystemExit(3), KeyboardInterrupt(), Stop("no more")),
+    ],
 )
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_whatever_a_tool_raises_is_told_to_the_model(error: BaseException, is_async: bool) -> None:
@@ -474,9 +482,10 @@ def test_a_rule_sees_the_defaults() -> None:
     assert may_run(declared(pay, approval=lambda given: given["force"]), euros=1)
 
 
-def test_a_rule_that_fails_has_not_approved() -> None:
+@pytest.mark.parametrize("error", [KeyError("limit"), SystemExit(3)])
+def test_a_rule_that_fails_has_not_approved(error: BaseException) -> None:
     def broken(given: dict[str, Any]) -> bool:
-        raise KeyError("limit")
+        raise error
 
     assert not may_run(declared(pay, approval=broken), euros=1)
 

@@ -62,8 +62,16 @@ async def test_one_that_fails_or_takes_too_long_says_nothing() -> None:
         await asyncio.Event().wait()
         return True
 
+    def exits(idempotency_key: str) -> bool:
+        raise SystemExit(3)
+
+    async def cancels(idempotency_key: str) -> bool:
+        raise asyncio.CancelledError
+
     assert await said(broken) is None
     assert await said(slow, timeout=0.02) is None
+    assert await said(exits) is None
+    assert await said(cancels) is None
 
 
 async def test_arguments_that_do_not_fit_any_more_say_nothing() -> None:
