@@ -18,11 +18,17 @@ class DecisionRequest(BaseModel):
     decision: Literal["approve", "deny", "edit", "done", "not_done"]
     input: Annotated[dict[str, Any] | None, Field(description="With `edit`: what the tool gets in place of it.")] = None
     comment: Annotated[Comment | None, Field(description="Told to the model, and kept with the decision.")] = None
+    result: Annotated[
+        Any,
+        Field(description="With `done`: what was found of it, JSON. The model is told, or the step returns it."),
+    ] = None
 
     @model_validator(mode="after")
-    def _input_of_an_edit(self) -> Self:
+    def _what_belongs_to_it(self) -> Self:
         if (self.decision == "edit") != (self.input is not None):
             raise ValueError("input is given with edit, and only with that")
+        if self.decision != "done" and self.result is not None:
+            raise ValueError("result is given with done, and only with that")
         return self
 
 
@@ -32,7 +38,8 @@ class ActionLinks(BaseModel):
 
 
 class ActionResource(BaseModel):
-    """A question to a person about one tool call. The job goes on when all that it asks are decided."""
+    """A question to a person about one tool call, or one step of a custom agent. The job goes on when all that it asks
+    are decided."""
 
     id: str
     object: Literal["action"]
@@ -45,10 +52,10 @@ class ActionResource(BaseModel):
         description="`expired`: nobody decided in time. `withdrawn`: the job ended before anybody decided."
     )
     turn: int
-    tool_call_id: str
-    tool: str
+    tool_call_id: str = Field(description="Of a step: its name and number, such as `pay/1`.")
+    tool: str = Field(description="Of a step: its name.")
     effect: str
-    input: dict[str, Any] = Field(description="What the tool would get.")
+    input: dict[str, Any] = Field(description="What the tool would get, or the step's arguments.")
     input_schema: dict[str, Any] = Field(description="JSON schema of the tool's input, which an edited one must fit.")
     note: str | None = Field(description="What there is to know beside that, such as how its outcome got lost.")
     decisions: list[Decision] = Field(description="What you may say to it.")
@@ -58,6 +65,7 @@ class ActionResource(BaseModel):
     decision: Decision | None
     edited_input: dict[str, Any] | None
     comment: str | None
+    result: Any = Field(description="What a person has found of something done, JSON.")
     links: ActionLinks
 
 
@@ -95,5 +103,6 @@ def action_resource(action: Action) -> dict[str, Any]:
         "decision": answer.decision if answer else None,
         "edited_input": answer.input if answer else None,
         "comment": answer.comment if answer else None,
+        "result": answer.result if answer else None,
         "links": {"decide": f"{job}/actions/{asked.id}", "job": job},
     }

@@ -23,11 +23,12 @@ Outcome = Literal["succeeded", "failed", "pending", "unknown", "not_run"]
 
 
 class DecisionResource(BaseModel):
-    """What a person said of a tool call, or that nobody did in time (`expired`)."""
+    """What a person said of a tool call or a step, or that nobody did in time (`expired`)."""
 
     decision: Decision
     edited_input: dict[str, Any] | None
     comment: str | None
+    result: Any = Field(description="What a person has found of something done, JSON.")
 
 
 class ToolCallResource(BaseModel):
@@ -75,6 +76,7 @@ class StepResource(BaseModel):
     result: Any = Field(description="What it returned, JSON.")
     error: str | None
     duration_seconds: float | None
+    decisions: list[DecisionResource] = Field(description="What persons have decided about it, oldest first.")
 
 
 class TurnList(BaseModel):
@@ -118,10 +120,10 @@ def _steps(journal: Journal, after: int, last: int | None) -> list[dict[str, Any
     turns misses none that has ended since. In the order in which they ended; those that have not, at the end."""
     receipts = [one for one in journal.records if isinstance(one, StepRecord)]
     ended = {one.mark for one in receipts}
-    open_ones = [one for one in journal.records if isinstance(one, StepIntentRecord) and one.mark not in ended]
+    begun = {one.mark: one for one in journal.records if isinstance(one, StepIntentRecord) and one.mark not in ended}
     silent: Outcome = "unknown" if journal.status in FINISHED else "pending"
-    steps = [_step(one, "failed" if one.error else "succeeded") for one in receipts]
-    steps += [_step(one, silent) for one in open_ones]
+    steps = [_step(one, "failed" if one.error else "succeeded", journal) for one in receipts]
+    steps += [_step(one, silent, journal) for one in begun.values()]
     return [one for one in steps if after <= one["after_turn"] and (last is None or one["after_turn"] < last)]
 
 
@@ -133,7 +135,7 @@ def _messages(journal: Journal, after: int, last: int | None) -> list[dict[str, 
     return here + ([turn_message(one) for one in journal.unheard] if last is None else [])
 
 
-def _step(record: StepRecord | StepIntentRecord, outcome: Outcome) -> dict[str, Any]:
+def _step(record: StepRecord | StepIntentRecord, outcome: Outcome, journal: Journal) -> dict[str, Any]:
     receipt = record if isinstance(record, StepRecord) else None
     return {
         "object": "step",
@@ -144,6 +146,7 @@ def _step(record: StepRecord | StepIntentRecord, outcome: Outcome) -> dict[str, 
         "result": receipt.result if receipt else None,
         "error": (receipt.error or None) if receipt else None,
         "duration_seconds": receipt.milliseconds / 1000 if receipt else None,
+        "decisions": _decisions(journal.records, record.mark.id),
     }
 
 
@@ -153,7 +156,7 @@ def _turn(record: ModelRecord, journal: Journal) -> dict[str, Any]:
     if not record.calls_tools:
         silent = "not_run"
     calls = [
-        _tool_call(block, receipts.get(block["id"]), silent, _decisions(journal.records, record.turn, block["id"]))
+        _tool_call(block, receipts.get(block["id"]), silent, _decisions(journal.records, block["id"], record.turn))
         for block in record.content
         if block["type"] == "tool_use"
     ]
@@ -181,13 +184,12 @@ def _receipts(records: Sequence[Record], turn: int) -> dict[str, ResultRecord]:
     return {one.tool_use_id: one for one in records if isinstance(one, ResultRecord) and one.turn == turn}
 
 
-def _decisions(records: Sequence[Record], turn: int, tool_use_id: str) -> list[dict[str, Any]]:
-    """Those about this call, oldest first."""
-    made = (one for one in records if isinstance(one, DecisionRecord))
+def _decisions(records: Sequence[Record], about: str, turn: int | None = None) -> list[dict[str, Any]]:
+    """Those about this call of a turn, or this step, oldest first."""
     return [
-        {"decision": one.decision, "edited_input": one.input, "comment": one.comment}
-        for one in made
-        if (one.turn, one.tool_use_id) == (turn, tool_use_id)
+        {"decision": one.decision, "edited_input": one.input, "comment": one.comment, "result": one.result}
+        for one in records
+        if isinstance(one, DecisionRecord) and one.tool_use_id == about and turn in (None, one.turn)
     ]
 
 

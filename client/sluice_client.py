@@ -245,6 +245,7 @@ class Decision(TypedDict):
     decision: Literal["approve", "deny", "edit", "done", "not_done", "expired", "withdrawn"]
     edited_input: dict[str, Any] | None
     comment: str | None
+    result: Any
 
 
 class ToolCall(TypedDict):
@@ -282,6 +283,7 @@ class Step(TypedDict):
     result: Any
     error: str | None
     duration_seconds: float | None
+    decisions: list[Decision]
 
 
 class Message(TypedDict):

@@ -1,4 +1,4 @@
-"""Actions, the words: a question to a person about one tool call of a job, and what can become of it."""
+"""Actions, the words: a question to a person about one tool call or step of a job, and what can become of it."""
 
 import json
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class ActionStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question as a worker asks it. `input` is what would be run; `input_schema` what an edited one must fit; `note`
-    what a person should know beside that."""
+    what a person should know beside that. Of a custom agent's step `tool` is the name, `tool_call_id` its mark's id."""
 
     id: str
     job_id: str
@@ -83,11 +83,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A decision with what belongs to it: the `input` of an edit, and a comment that the model is told."""
+    """A decision with what belongs to it: the `input` of an edit, a comment that the model is told, and as `result`
+    what was found of something done, JSON."""
 
     decision: Decision
     input: dict[str, Any] | None = None
     comment: str | None = None
+    result: Any = None
 
     def to_json(self) -> str:
         return _text(asdict(self))
@@ -95,8 +97,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """What a person decided about a tool call; written by the decision itself, while no worker has the job. `input` is
-    that of an edit."""
+    """What a person decided about a tool call or a step; written by the decision itself, while no worker has the job.
+    `input` and `result` are those of the answer."""
 
     kind: ClassVar[str] = "decision"
     turn: int
@@ -104,10 +106,11 @@ class DecisionRecord:
     decision: Decision
     input: dict[str, Any] | None = None
     comment: str | None = None
+    result: Any = None
 
     @classmethod
     def of(cls, turn: int, tool_use_id: str, answer: Answer) -> "DecisionRecord":
-        return cls(turn, tool_use_id, answer.decision, answer.input, answer.comment)
+        return cls(turn, tool_use_id, answer.decision, answer.input, answer.comment, answer.result)
 
 
 @dataclass(frozen=True, slots=True)

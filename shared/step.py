@@ -24,17 +24,24 @@ class Mark:
     """The how manieth of all, as long as the function had done one thing after the other; 0 from when it no longer
     did, as then the order may be another one the next time."""
 
+    @property
+    def id(self) -> str:
+        """By which a person's decision names it."""
+        return f"{self.name}/{self.number}"
+
     def __str__(self) -> str:
         return f"{self.name!r}" if self.number == 1 else f"{self.name!r} (number {self.number})"
 
 
 @dataclass(frozen=True, slots=True)
 class StepIntentRecord:
-    """Written before a step that must not run twice: with no receipt after it, its outcome is unknown."""
+    """Written before a step that must not run twice: with nothing after it, its outcome is unknown."""
 
     kind: ClassVar[str] = "step_intent"
     turn: int
     mark: Mark
+    key: str = ""
+    """Its idempotency key: a fork goes on with it. '' where that was not written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class StepRecord:
     error: str
     """'' when it did not fail."""
     milliseconds: int
+    key: str = ""
 
 
 def marked(stored: Mapping[str, Any]) -> dict[str, Any]:

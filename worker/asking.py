@@ -28,7 +28,7 @@ class Desk:
 
 
 def asked(job: Job, tools: Mapping[str, Tool], question: Question) -> Asked:
-    """The tool may be gone: another version of the agent has begun the call."""
+    """A step is no tool; and a tool may be gone, when another version of the agent has begun the call."""
     call, tool = question.call, tools.get(question.call.name)
     return Asked(
         id=ids.new_action_id(),
@@ -38,7 +38,7 @@ def asked(job: Job, tools: Mapping[str, Tool], question: Question) -> Asked:
         turn=call.turn,
         tool_call_id=call.id,
         tool=call.name,
-        effect=tool.effect if tool else "",
+        effect=tool.effect if tool else question.effect,
         input=call.input,
         input_schema=tool.schema()["input_schema"] if tool else {},
         note=question.note,

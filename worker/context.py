@@ -6,27 +6,29 @@ kept here for `worker.custom_loop`, and inside the function it is a `Halted`, wh
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from structlog.typing import FilteringBoundLogger
 
 from shared import log
 from shared.job import Job
 from shared.scratchpad import Scratchpad
-from shared.step import Mark, StepIntentRecord, StepRecord
+from shared.step import Mark, StepRecord
 from shared.turn import Block, ModelRecord, Record, ToolCall, Transcript
 from shared.usage import Usage
 from worker.budget import Limit
-from worker.halts import Halted, LimitReached, OutcomeUnknown, StepFailed
+from worker.halts import Halted, LimitReached, PersonNeeded, StepFailed
+from worker.next_step import Question as ToPerson
 from worker.provider import Question
 from worker.receipts import receipts
 from worker.replay import MODEL, STEP, Replay, fingerprint
-from worker.step_runner import run_step
+from worker.step_call import StepCall, StepVerify, decided
+from worker.step_runner import StepOutcome, run_step
 from worker.tools import Effect, Tool
 
 
@@ -66,6 +68,9 @@ class Means(Protocol):
     async def save(self, record: Record) -> None: ...
 
 
+Told = TypeVar("Told", bound=StepOutcome | None)
+
+
 class Context:
     """Given to a custom agent's function as its first argument."""
 
@@ -76,8 +81,9 @@ class Context:
         self._replay = Replay(transcript.records)
         self._task: asyncio.Task[Any] | None = None
         self._failures: list[StepRecord] = []
+        self.questions: list[ToPerson] = []
         self._asking, self._saving = asyncio.Lock(), asyncio.Lock()
-        self._steps_running = 0
+        self._under_way = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
         self.halted = asyncio.Event()
@@ -124,20 +130,22 @@ class Context:
         *args: Any,
         effect: Literal["read", "idempotent", "compensable", "irreversible"] = "idempotent",
         timeout: float = 60.0,
+        verify: StepVerify | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, Any]:
         """What `function(*args, **kwargs)` returns, which must be JSON; remembered, so that it runs once. A sync
         function runs in a thread. Raises StepFailed when it raises or does not end within `timeout` seconds.
 
-        After a crash in the middle of it, it runs again if `effect` is `read` or `idempotent`, else the job stops.
+        After a crash in the middle of it, it runs again if `effect` is `read` or `idempotent`; else `verify` is asked
+        (see `worker.step_call.StepVerify`), and then a person, for whom the job waits.
         """
-        kind = Effect(effect)
+        kind, key = Effect(effect), self.idempotency_key(name)
         mark = self._mark(STEP, name, fingerprint(args, kwargs))
-        return self._step(mark, partial(function, *args, **kwargs), kind, timeout)
+        return self._step(StepCall(mark, partial(function, *args, **kwargs), kind, timeout, verify, key))
 
     def idempotency_key(self, name: str) -> str:
         """The key of the next step of this name, the same for every attempt at it: for whatever the step calls."""
-        return f"{self._keys_of}/{name}/{self._replay.count(STEP, name) + 1}"
+        return self._replay.key(name) or f"{self._keys_of}/{name}/{self._replay.count(STEP, name) + 1}"
 
     def halt(self, error: Exception) -> None:
         """Ends the attempt; the first reason counts."""
@@ -146,7 +154,7 @@ class Context:
         self.halted.set()
 
     async def quiet(self) -> None:
-        """Returns once no step runs; what it did is saved then."""
+        """Returns once no step and no model call is under way; what came of it is saved then."""
         await self._quiet.wait()
 
     def not_asked_for(self) -> list[str]:
@@ -164,7 +172,7 @@ class Context:
         return ModelAnswer(deepcopy(recorded.content), recorded.stop_reason, recorded.usage, recorded.model)
 
     async def _bought(self, mark: Mark, messages: list[dict[str, Any]], question: Question) -> ModelRecord:
-        async with self._asking:
+        async with self._asking, self._being_done():
             await self._go_on()
             for receipt in receipts(self._transcript, messages):
                 await self._save(receipt)
@@ -177,37 +185,55 @@ class Context:
             await self._save(record)
             return record
 
-    async def _step(self, mark: Mark, function: Callable[[], Any], effect: Effect, seconds: float) -> Any:
-        cause = None
-        with self._halting():
+    async def _step(self, call: StepCall) -> Any:
+        cause, mark = None, call.mark
+        with self._halting(asks=self._replay.begun(mark)):
             recorded = cast(StepRecord | None, self._replay.answer(STEP, mark))
             if recorded is None:
-                await self._go_on()
-                recorded, cause = await self._ran(mark, function, effect, seconds)
+                recorded, cause = await self._ran(call)
         if recorded.error:
             raise StepFailed(mark.name, recorded.error) from cause
         return recorded.result
 
-    async def _ran(
-        self, mark: Mark, function: Callable[[], Any], effect: Effect, seconds: float
-    ) -> tuple[StepRecord, BaseException | None]:
-        turn = self._transcript.turns
-        with self._running():
-            if not effect.repeatable:
-                if self._replay.begun(mark):
-                    raise OutcomeUnknown(mark)
-                await self._save(StepIntentRecord(turn, mark))
-            outcome = await run_step(function, seconds)
-            record = StepRecord(turn, mark, outcome.result, outcome.error, outcome.milliseconds)
-            if record.error and effect.repeatable:
+    async def _ran(self, call: StepCall) -> tuple[StepRecord, BaseException | None]:
+        async with self._being_done():
+            await self._go_on(asks=self._replay.begun(call.mark))
+            outcome = await self._known(call) or await self._made(call)
+            record = call.receipt(self._transcript.turns, outcome)
+            if record.error and call.effect.repeatable:
                 self._failures.append(record)  # kept once the function goes on from it; else it runs again
             else:
                 await self._save(record)
         return record, outcome.cause
 
-    async def _go_on(self) -> None:
-        """Before something new is done. Raises to leave the job."""
+    async def _known(self, call: StepCall) -> StepOutcome | None:
+        """What became of a step that must not run twice, as far as it was begun before; None: it may run."""
+        if call.effect.repeatable or not self._replay.begun(call.mark):
+            return None
+        if decision := self._replay.decided(call.mark):
+            return decided(decision)
+        return self._told(await call.after_death(self._transcript.turns))
+
+    async def _made(self, call: StepCall) -> StepOutcome:
         self._raise_if_halted()
+        if call.effect.repeatable:
+            return await run_step(call.function, call.seconds)
+        await self._save(call.intent(self._transcript.turns))
+        outcome = await run_step(call.function, call.seconds)
+        if not outcome.late:
+            return outcome
+        return self._told(await call.after_lateness(self._transcript.turns, outcome))
+
+    def _told(self, found: Told | ToPerson) -> Told:
+        """Raises PersonNeeded when only a person can say more."""
+        if isinstance(found, ToPerson):
+            self.questions.append(found)
+            raise PersonNeeded
+        return found
+
+    async def _go_on(self, *, asks: bool = False) -> None:
+        """Before something new is done. Raises to leave the job."""
+        self._raise_if_halted(asks=asks)
         self._means.stay()
         while self._failures:
             await self._save(self._failures.pop(0))
@@ -217,27 +243,29 @@ class Context:
             await self._means.save(record)
             self._transcript.append(record)
 
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        self._steps_running += 1
+    @asynccontextmanager
+    async def _being_done(self) -> AsyncIterator[None]:
+        """What an attempt that ends waits for: it was paid for, or has had its effect."""
+        self._under_way += 1
         self._quiet.clear()
         try:
             yield
         finally:
-            self._steps_running -= 1
-            if not self._steps_running:
+            self._under_way -= 1
+            if not self._under_way:
                 self._quiet.set()
 
     @contextmanager
-    def _halting(self) -> Iterator[None]:
+    def _halting(self, *, asks: bool = False) -> Iterator[None]:
         """Whatever goes wrong in here ends the attempt."""
-        self._raise_if_halted()
+        self._raise_if_halted(asks=asks)
         try:
             yield
         except Exception as error:
             self.halt(error)
             raise Halted from None
 
-    def _raise_if_halted(self) -> None:
-        if self.halted.is_set():
+    def _raise_if_halted(self, *, asks: bool = False) -> None:
+        """What may have to ask a person joins a branch that does: all that is to be asked is asked at once."""
+        if self.halted.is_set() and not (asks and isinstance(self.halted_by, PersonNeeded)):
             raise Halted

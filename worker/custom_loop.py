@@ -11,10 +11,10 @@ from shared.errors import LeaseLost
 from shared.queue import Conclusion
 from shared.states import Event
 from shared.turn import Transcript
-from worker.agent_loop import stopped_short
+from worker.agent_loop import Ask, stopped_short
 from worker.agents.custom import CustomAgent
 from worker.context import Context, Means
-from worker.halts import LimitReached, OutcomeUnknown
+from worker.halts import Halted, LimitReached, PersonNeeded
 from worker.verdict import failed
 
 logger = log.get(__name__)
@@ -23,31 +23,33 @@ _GRACE_SECONDS = 5.0
 """How long a function that is stopped has for its `finally` blocks."""
 
 
-async def run_custom(agent: CustomAgent, transcript: Transcript, means: Means) -> Conclusion:
-    """Goes on until the function has returned or a limit stops it. Raises as `worker.agent_loop.run_agent` does, what
-    the function raises, and AgentChanged."""
+async def run_custom(agent: CustomAgent, transcript: Transcript, means: Means) -> Conclusion | Ask:
+    """Goes on until the function has returned, a limit stops it or a person has to be asked. Raises as
+    `worker.agent_loop.run_agent` does, what the function raises, and AgentChanged."""
     try:
         given = agent.form.read(means.job.spec.input)
     except ValueError as error:
         return failed("invalid_request", "invalid_input", str(error), retryable=False)
+    context = Context(transcript, means, agent.max_output_tokens)
     try:
-        result = await _run(agent, transcript, means, given)
+        result = await _run(agent, context, given)
     except LimitReached as reached:
         return stopped_short(transcript, reached.limit)
-    except OutcomeUnknown as unknown:
-        return failed("agent", "outcome_unknown", str(unknown), retryable=False)
+    except PersonNeeded:
+        return Ask(context.questions)
     return Conclusion(Event.SUCCEED, output=_output(agent, result))
 
 
-async def _run(agent: CustomAgent, transcript: Transcript, means: Means, given: Any) -> Any:
-    context = Context(transcript, means, agent.max_output_tokens)
-
+async def _run(agent: CustomAgent, context: Context, given: Any) -> Any:
     async def function() -> Any:
         context.begin()
         try:
             return await agent.function(context, given)
-        except SystemExit as error:  # would end the worker
-            raise RuntimeError("the agent called sys.exit") from error
+        except (Exception, Halted, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # would end the worker
+            said = "called sys.exit" if isinstance(error, SystemExit) else f"raised {type(error).__name__}: {error}"
+            raise RuntimeError(f"the agent {said}") from error
 
     task = asyncio.create_task(function())
     task.add_done_callback(lambda task: task.cancelled() or task.exception())  # of a halted one nobody asks for it
@@ -68,7 +70,8 @@ async def _run(agent: CustomAgent, transcript: Transcript, means: Means, given: 
 
 
 async def _until_over(task: "asyncio.Task[Any]", context: Context) -> None:
-    """Returns when the function has, or when the attempt is over; then no step is in the middle of something."""
+    """Returns when the function has, or when the attempt is over; then no step or model call is in the middle of
+    something."""
     halted = asyncio.create_task(context.halted.wait())
     try:
         await asyncio.wait({task, halted}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,5 @@
 """What stops a custom agent's function: for its author only `StepFailed`, all else for `worker.custom_loop`."""
 
-from shared.step import Mark
 from worker.budget import Limit
 
 
@@ -25,12 +24,5 @@ class LimitReached(Exception):
         self.limit = limit
 
 
-class OutcomeUnknown(Exception):
-    """A step that must not run twice was begun, and the process that ran it stopped before it could report."""
-
-    def __init__(self, mark: Mark) -> None:
-        super().__init__(
-            f"The outcome of step {mark} is unknown: the process running it stopped before it could report. "
-            "It was not run again. Have a person check before anything is repeated."
-        )
-        self.mark = mark
+class PersonNeeded(Exception):
+    """The job cannot go on before a person has said what became of a step (`Context.questions`)."""

@@ -4,21 +4,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from shared.action import ActionKind, Decision
 from shared.turn import ToolCall
-from worker.tool_runner import ToolOutcome, needs_approval, refusal
+from worker.tool_runner import ToolOutcome, cut, needs_approval, refusal
 from worker.tools import Tool
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person has to say before the job can go on; `note` is what he should know beside the call."""
+    """What a person has to say before the job can go on; `note` is what he should know beside the call. A step is no
+    tool that would be known by its name, so its `effect` is said here."""
 
     call: ToolCall
     kind: ActionKind
     note: str | None = None
+    effect: str = ""
 
 
 class Step(StrEnum):
@@ -92,7 +94,8 @@ def _as_decided(call: ToolCall) -> ToolOutcome | None:
         case Decision.DENY:
             return ToolOutcome(f"A person denied this call; it was not run.{comment}", is_error=True)
         case Decision.DONE:
-            return ToolOutcome(f"A person has checked that this call happened; what it said is lost.{comment}", False)
+            said = "what it said is lost." if decided.result is None else f"what it said: {_text(decided.result)}"
+            return ToolOutcome(cut(f"A person has checked that this call happened; {said}{comment}"), is_error=False)
         case Decision.EXPIRED if call.begun:
             return ToolOutcome(
                 "The outcome of this call is unknown: it was begun, and nobody has said in time whether it happened. "
@@ -106,3 +109,7 @@ def _as_decided(call: ToolCall) -> ToolOutcome | None:
                 is_error=True,
             )
     return None
+
+
+def _text(result: Any) -> str:
+    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False)

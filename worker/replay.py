@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from shared.action import DecisionRecord
 from shared.step import Mark, StepIntentRecord, StepRecord
 from shared.turn import ModelRecord, Record
 
@@ -38,6 +39,7 @@ class Replay:
     def __init__(self, records: Sequence[Record]) -> None:
         self._answers: dict[Key, ModelRecord | StepRecord] = {}
         self._intents: dict[Key, StepIntentRecord] = {}
+        self._decisions: dict[str, DecisionRecord] = {}
         self._by_order: dict[int, Key] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._calls = 0
@@ -47,6 +49,8 @@ class Replay:
         self._not_asked_for = set(self._answers) | set(self._intents)
 
     def _remember(self, record: Record) -> None:
+        if isinstance(record, DecisionRecord):
+            self._decisions[record.tool_use_id] = record
         if not isinstance(record, ModelRecord | StepRecord | StepIntentRecord) or record.mark is None:
             return
         key = _key(MODEL if isinstance(record, ModelRecord) else STEP, record.mark)
@@ -54,12 +58,19 @@ class Replay:
             self._by_order[record.mark.order] = key
         if isinstance(record, StepIntentRecord):
             self._intents[key] = record
+            self._decisions.pop(record.mark.id, None)  # it was carried out
         else:
             self._answers[key] = record
 
     def count(self, kind: str, name: str) -> int:
         """How many calls of this name there were in this attempt."""
         return self._counts[kind, name]
+
+    def key(self, name: str) -> str:
+        """The idempotency key under which the next step of this name was begun before; '' for none."""
+        key = (STEP, name, self.count(STEP, name) + 1)
+        recorded = self._answers.get(key) or self._intents.get(key)
+        return recorded.key if isinstance(recorded, StepRecord | StepIntentRecord) else ""
 
     def mark(self, kind: str, name: str, asked: str, *, alone: bool) -> Mark:
         """The mark of a call that is made now; `alone` when it is the function's own task that makes it."""
@@ -86,6 +97,10 @@ class Replay:
     def begun(self, mark: Mark) -> bool:
         """Whether the intent of this step is in the journal."""
         return _key(STEP, mark) in self._intents
+
+    def decided(self, mark: Mark) -> DecisionRecord | None:
+        """What a person has said of this step since it was begun."""
+        return self._decisions.get(mark.id)
 
     def close(self) -> list[str]:
         """What the function, which has returned, did not ask for although it is recorded. Raises AgentChanged if it

@@ -29,6 +29,7 @@ EXAMPLES: dict[str, Any] = {
     "action_list": actions.ACTION_LIST,
     "approve": actions.APPROVE,
     "edit": actions.EDIT,
+    "done": actions.DONE,
     "not_done": actions.NOT_DONE,
     "approved": actions.APPROVED,
     "edited": actions.EDITED,

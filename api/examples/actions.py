@@ -32,6 +32,7 @@ ACTION: dict[str, Any] = {
     "decision": None,
     "edited_input": None,
     "comment": None,
+    "result": None,
     "links": {"decide": f"/v1/jobs/{JOB_ID}/actions/{ACTION_ID}", "job": f"/v1/jobs/{JOB_ID}"},
 }
 ACTION_LIST = {
@@ -43,6 +44,7 @@ ACTION_LIST = {
 }
 APPROVE = {"decision": "approve"}
 EDIT = {"decision": "edit", "input": {"number": "2026-002"}, "comment": "It is this one that was paid twice."}
+DONE = {"decision": "done", "result": {"receipt": "R-17"}, "comment": "The bank has it."}
 NOT_DONE = {"decision": "not_done", "comment": "The invoice is still there."}
 APPROVED = ACTION | {"status": "decided", "decision": "approve", "decided_at": "2026-01-31T12:07:00.000Z"}
 EDITED = APPROVED | {"decision": "edit", "edited_input": EDIT["input"], "comment": EDIT["comment"]}

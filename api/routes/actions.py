@@ -77,7 +77,7 @@ async def list_actions(
     response_model=ActionResource,
     responses=errors(*BODY, Code.NOT_FOUND, Code.ALREADY_DECIDED)
     | {200: answer("The action as it is decided.", "approved", "edited")},
-    openapi_extra=json_body(DecisionRequest, "approve", "edit", "not_done"),
+    openapi_extra=json_body(DecisionRequest, "approve", "edit", "done", "not_done"),
     summary="Decide about a tool call",
 )
 async def decide(request: Request, job_id: str, action_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
@@ -103,7 +103,7 @@ def _fitting(wish: DecisionRequest, action: Action) -> Answer:
     wrong = [] if wish.input is None else first_complaints(wish.input, action.asked.input_schema)
     if wrong:
         raise invalid(*(FieldError(pointer=f"#/input{at}", detail=said) for at, said in wrong))
-    return Answer(decision, wish.input, wish.comment)
+    return Answer(decision, wish.input, wish.comment, wish.result)
 
 
 async def _find(parts: Parts, job_id: str, action_id: str, tenant: str) -> Action:

@@ -1,4 +1,4 @@
-"""The persons of a test: what they say when they are asked about a tool call."""
+"""The persons of a test: what they say when they are asked about a tool call or a step."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -7,17 +7,20 @@ from shared.action import ANSWERS, ActionKind, Answer, Decision, DecisionRecord
 from worker.next_step import Question
 
 Said = str | Mapping[str, Any]
-"""A decision such as "approve", or the body with which the api takes one: `decision`, `input`, `comment`."""
+"""A decision such as "approve", or the body with which the api takes one: `decision`, `input`, `comment`,
+`result`."""
 Decisions = Mapping[str, Said | Sequence[Said]]
-"""By the name of the tool. Of several the first that fits the question counts: "approve" to one, "done" to another."""
+"""By the name of the tool or step. Of several the first that fits the question counts: "approve" to one, "done" to
+another."""
 
 
 class Persons:
     """Each question is answered once: who is asked the same again, because an edited input does not fit, is silent."""
 
-    def __init__(self, decisions: Decisions, tools: Iterable[str]) -> None:
-        """Raises ValueError for a tool or a decision there is not."""
-        if unknown := sorted(set(decisions) - set(tools)):
+    def __init__(self, decisions: Decisions, tools: Iterable[str] | None) -> None:
+        """`tools` are all that may be asked about; None when that is not known, as with steps. Raises ValueError for a
+        tool or a decision there is not."""
+        if tools is not None and (unknown := sorted(set(decisions) - set(tools))):
             raise ValueError(f"decisions: the agent has no tool {', '.join(unknown)}")
         self._answers = {tool: _answers(said) for tool, said in decisions.items()}
         self._asked: set[tuple[str, ActionKind]] = set()

@@ -10,6 +10,7 @@ from shared.errors import LeaseLost
 from shared.keys import DEFAULT_TENANT
 from worker.agent_loop import Ask
 from worker.agents import Agent
+from worker.agents.custom import CustomAgent
 from worker.release import Release
 
 
@@ -24,8 +25,9 @@ def run_agent(
 ) -> Result:
     """Runs a job of the agent to its end, or until a person has to say something that `decisions` does not.
 
-    `replies` are the model's answers, `decisions` those of persons by tool: `{"pay": "approve"}`. With `crash_after`
-    the worker dies when so many records are in the job's journal, and with it what it did since; another one goes on.
+    `replies` are the model's answers, `decisions` those of persons by tool or step: `{"pay": "approve"}`. With
+    `crash_after` the worker dies when so many records are in the job's journal, and with it what it did since; another
+    one goes on.
     Raises ScriptError when the script ends too early, does not fit the agent, or there is no such crash.
     """
     try:
@@ -48,7 +50,7 @@ async def arun_agent(
 ) -> Result:
     """`run_agent` for tests that are async themselves."""
     job = Attempts(agent, input, replies, crash_after, tenant)
-    persons = Persons(decisions or {}, agent.tools_by_name)
+    persons = Persons(decisions or {}, None if isinstance(agent, CustomAgent) else agent.tools_by_name)
     while True:
         try:
             transcript, verdict = await job.next()

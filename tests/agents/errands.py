@@ -2,7 +2,8 @@
 
 Its input is a list of what to do, one after the other; each entry is one of
     {"ask": "…"}              a model call with this prompt
-    {"step": "name", …}       a step; "effect", "seconds" how long it takes after its mark, "sync"
+    {"step": "name", …}       a step; "effect", "seconds" how long it takes after its mark, "sync", "verify" that its
+                              marks say what became of it
     {"together": [entry, …]}  these beside each other
 """
 
@@ -43,13 +44,19 @@ async def _do(context: Context, entry: dict[str, Any], stubborn: bool) -> Any:
     key, effect = context.idempotency_key(entry["step"]), entry.get("effect", "idempotent")
     if entry.get("sync"):
         return await context.step(entry["step"], _sync, entry["seconds"], effect=effect)
-    return await context.step(entry["step"], _mark, entry["step"], key, entry.get("seconds", 0), effect=effect)
+    verify = _seen if entry.get("verify") else None
+    work = (entry["step"], key, entry.get("seconds", 0))
+    return await context.step(entry["step"], _mark, *work, effect=effect, verify=verify)
 
 
 async def _mark(name: str, key: str, seconds: float) -> str:
     await place().hincrby(times("errands"), key, 1)
     await asyncio.sleep(seconds)
     return f"{name} is done"
+
+
+async def _seen(idempotency_key: str) -> str | bool:
+    return "seen" if await place().hexists(times("errands"), idempotency_key) else False
 
 
 def _sync(seconds: float) -> str:

@@ -80,6 +80,7 @@ async def test_a_job_that_waits_is_counted_so(http: httpx2.AsyncClient, worker: 
         (ActionKind.APPROVAL, {"decision": "deny", "comment": "Not this one."}),
         (ActionKind.APPROVAL, {"decision": "edit", "input": {"number": "18", "times": 2}}),
         (ActionKind.OUTCOME, {"decision": "done"}),
+        (ActionKind.OUTCOME, {"decision": "done", "result": {"receipt": [7, None]}}),
         (ActionKind.OUTCOME, {"decision": "not_done", "comment": "The invoice is still there."}),
     ],
 )
@@ -92,6 +93,7 @@ async def test_a_decision_is_taken_and_the_job_goes_on(
 
     assert (action["id"], action["status"], action["decision"]) == (action_id, "decided", body["decision"])
     assert (action["comment"], action["edited_input"]) == (body.get("comment"), body.get("input"))
+    assert action["result"] == body.get("result")
     assert action["decided_at"] >= action["created_at"]
     job = job_of(await http.get(f"/v1/jobs/{job_id}"))
     assert (job["status"], job["required_actions"]) == ("queued", [])
@@ -170,6 +172,8 @@ async def test_what_there_is_not_is_404(http: httpx2.AsyncClient, worker: StandI
         (ActionKind.APPROVAL, {"decision": "edit", "input": {"number": "1", "times": 0}}, "#/input/times"),
         (ActionKind.APPROVAL, {"decision": "edit", "input": {"number": "1", "a/b": 0}}, "#/input/a~1b"),
         (ActionKind.APPROVAL, {"decision": "approve", "comment": ""}, "#/comment"),
+        (ActionKind.APPROVAL, {"decision": "approve", "result": 1}, "#"),
+        (ActionKind.OUTCOME, {"decision": "not_done", "result": "no"}, "#"),
         (ActionKind.APPROVAL, {"decision": "approve", "who": "me"}, "#/who"),
     ],
 )

@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from api.turn_schemas import TurnList
+from shared.action import ActionKind
 from shared.checkpoints import Checkpoints
 from shared.redis_client import Redis
 from shared.states import Event
@@ -160,7 +161,8 @@ async def test_what_a_person_has_decided_stands_with_the_call(
     (turn,) = (await turns(http, job_id))["data"]
 
     edited, other = turn["tool_calls"]
-    assert edited["decisions"] == [{"decision": "edit", "edited_input": {"what": "half"}, "comment": "Not all."}]
+    (decided,) = edited["decisions"]
+    assert decided == {"decision": "edit", "edited_input": {"what": "half"}, "comment": "Not all.", "result": None}
     assert (edited["input"], edited["outcome"]) == ({"x": "a"}, "pending"), "the model's own"
     assert other["decisions"] == []
 
@@ -236,6 +238,7 @@ async def test_the_steps_of_a_custom_agent_tell_what_became_of_them(
         "result": {"receipt": [7]},
         "error": None,
         "duration_seconds": 1.5,
+        "decisions": [],
     }
     assert [(one["name"], one["number"], one["outcome"], one["error"]) for one in steps[1:]] == [
         ("ask", 1, "failed", "OSError: away"),
@@ -243,6 +246,28 @@ async def test_the_steps_of_a_custom_agent_tell_what_became_of_them(
     ]
     await worker.finish(job_id, Event.FAIL)
     assert (await turns(http, job_id))["steps"][-1]["outcome"] == "unknown"
+
+
+async def test_what_a_person_has_decided_stands_with_the_step_which_is_one_however_often_it_was_begun(
+    http: httpx2.AsyncClient, worker: StandIn, redis: Redis
+) -> None:
+    job_id = job_of(await http.post("/v1/jobs", json=WORK), 202)["id"]
+    (job,) = await worker.take()
+    intent = StepIntentRecord(0, Mark("pay", 1, "", 1))
+    await Checkpoints(redis).append("stand-in", job_id, 0, intent)
+    for decision in ({"decision": "not_done"}, {"decision": "done", "result": {"receipt": 7}, "comment": "Seen."}):
+        question = asked(job_id, ActionKind.OUTCOME, turn=0, tool_call_id="pay/1", tool="pay")
+        await worker.ask(job, question)
+        answer = await http.post(f"/v1/jobs/{job_id}/actions/{question.id}", json=decision)
+        assert (answer.status_code, answer.json()["result"]) == (200, decision.get("result"))
+        (job,) = await worker.take()
+        if decision["decision"] == "not_done":
+            await Checkpoints(redis).append("stand-in", job_id, 2, intent)
+
+    (step,) = (await turns(http, job_id))["steps"]
+
+    assert (step["outcome"], [one["decision"] for one in step["decisions"]]) == ("pending", ["not_done", "done"])
+    assert (step["decisions"][1]["result"], step["decisions"][1]["comment"]) == ({"receipt": 7}, "Seen.")
 
 
 async def test_steps_are_on_the_page_of_the_turns_between_which_they_were(

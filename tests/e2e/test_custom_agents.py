@@ -87,30 +87,110 @@ async def test_a_worker_killed_in_the_middle_costs_the_call_in_flight_and_nothin
     assert sum(event["type"] == "turn.completed" for event in events) == 3
 
 
-@pytest.mark.parametrize("effect", ["irreversible", "idempotent"])
-async def test_killed_in_the_middle_of_a_step(
-    alone: Stack, redis: Redis, provider: ProviderProcess, effect: str
-) -> None:
+async def killed_in_the_middle_of_a_step(
+    running: Stack, redis: Redis, provider: ProviderProcess, **options: Any
+) -> tuple[str, str]:
+    """The job's id, and the prompt that comes before its step `pay`, which has had its effect once."""
     prompt = scripted(turns=[{"text": "one"}])
-    job_id = send(alone, {"ask": prompt}, {"step": "pay", "effect": effect, "seconds": 3})
+    job_id = send(running, {"ask": prompt}, {"step": "pay", "seconds": 3} | options, {"step": "then"})
 
     async def begun() -> bool:
         return bool(await done(redis, job_id))
 
     await until(begun)
-    alone.workers[0].signal(signal.SIGKILL)
-    alone.add_worker()
+    running.workers[0].signal(signal.SIGKILL)
+    running.add_worker()
+    return job_id, prompt
+
+
+async def test_killed_in_the_middle_of_a_step_that_may_run_again(
+    alone: Stack, redis: Redis, provider: ProviderProcess
+) -> None:
+    job_id, prompt = await killed_in_the_middle_of_a_step(alone, redis, provider, effect="idempotent")
     job = alone.finished(job_id)
 
+    assert job["status"] == "succeeded", job
+    assert await done(redis, job_id) == {"pay/1": 2, "then/1": 1}, "twice with the same key"
     assert bought(provider, prompt) == 1
-    if effect == "idempotent":
-        assert job["status"] == "succeeded", job
-        assert await done(redis, job_id) == {"pay/1": 2}, "twice with the same key"
-        return
-    assert (job["status"], job["error"]["code"], job["error"]["retryable"]) == ("failed", "outcome_unknown", False)
+
+
+@pytest.mark.parametrize(
+    ("decision", "output", "paid"),
+    [
+        ({"decision": "done", "result": "Ada has seen it"}, "Ada has seen it", 1),
+        ({"decision": "not_done"}, "pay is done", 2),
+    ],
+)
+async def test_killed_in_the_middle_of_one_that_must_not_a_person_is_asked(
+    alone: Stack, redis: Redis, provider: ProviderProcess, decision: dict[str, Any], output: str, paid: int
+) -> None:
+    job_id, prompt = await killed_in_the_middle_of_a_step(alone, redis, provider, effect="irreversible")
+
+    (action,) = alone.asked(job_id)
+
+    assert (action["kind"], action["tool"], action["tool_call_id"]) == ("outcome", "pay", "pay/1")
+    assert (action["effect"], action["turn"], action["decisions"]) == ("irreversible", 1, ["done", "not_done"])
+    assert action["input"] == {"name": "pay", "key": f"{job_id}/pay/1", "seconds": 3}
+    assert alone.http.get("/v1/actions").json()["data"] == [action]
     assert await done(redis, job_id) == {"pay/1": 1}
-    (step,) = alone.http.get(f"/v1/jobs/{job_id}/turns").json()["steps"]
-    assert (step["name"], step["outcome"]) == ("pay", "unknown")
+    alone.decide(action, **decision)
+    job = alone.finished(job_id)
+    assert (job["status"], json.loads(job["output"])) == ("succeeded", ["one", output, "then is done"])
+    assert await done(redis, job_id) == {"pay/1": paid, "then/1": 1}
+    assert bought(provider, prompt) == 1
+    step, _ = alone.http.get(f"/v1/jobs/{job_id}/turns").json()["steps"]
+    assert (step["outcome"], [one["decision"] for one in step["decisions"]]) == ("succeeded", [decision["decision"]])
+
+
+async def test_killed_in_the_middle_of_one_with_a_verify_nobody_is_asked(
+    alone: Stack, redis: Redis, provider: ProviderProcess
+) -> None:
+    job_id, _ = await killed_in_the_middle_of_a_step(alone, redis, provider, effect="irreversible", verify=True)
+    job = alone.finished(job_id)
+
+    assert (job["status"], json.loads(job["output"])) == ("succeeded", ["one", "seen", "then is done"])
+    assert await done(redis, job_id) == {"pay/1": 1, "then/1": 1}
+
+
+async def test_a_fork_buys_and_does_only_what_is_new(alone: Stack, redis: Redis, provider: ProviderProcess) -> None:
+    first, second = scripted(turns=[{"text": "one"}]), scripted(turns=[{"text": "two"}])
+    old = alone.finished(send(alone, {"step": "a"}, {"ask": first}, {"step": "b"}, {"ask": second}, {"step": "c"}))
+    assert old["status"] == "succeeded"
+
+    fork = alone.finished(alone.client.fork(old["id"], 1)["id"])
+
+    assert (fork["status"], fork["output"], fork["usage"]["turns"]) == ("succeeded", old["output"], 1)
+    assert (bought(provider, first), bought(provider, second)) == (1, 2)
+    assert await done(redis, old["id"]) == {"a/1": 1, "b/1": 1, "c/1": 1}
+    assert await done(redis, fork["id"]) == {"c/1": 1}, "b was done before turn 2 was bought; c is another one's"
+    refused = alone.http.post(f"/v1/jobs/{old['id']}/fork", json={"from_turn": 1, "message": "Otherwise."})
+    assert (refused.status_code, refused.json()["code"]) == (409, "hears_no_messages")
+
+
+async def test_a_retry_goes_on_with_what_was_under_way_under_the_key_it_had(
+    alone: Stack, redis: Redis, provider: ProviderProcess
+) -> None:
+    prompt = scripted(turns=[{"text": "one"}])
+    job_id = send(
+        alone, {"ask": prompt}, {"step": "b"}, {"step": "pay", "effect": "irreversible", "seconds": 30}, {"step": "c"}
+    )
+
+    async def begun() -> bool:
+        return "pay/1" in await done(redis, job_id)
+
+    await until(begun)
+    alone.client.cancel(job_id)
+    assert alone.finished(job_id)["status"] == "cancelled"
+
+    again = alone.client.retry(job_id)["id"]
+    (action,) = alone.asked(again)
+    assert (action["tool"], action["input"]["key"]) == ("pay", f"{job_id}/pay/1")
+    alone.decide(action, "done", result="paid")
+    job = alone.finished(again)
+
+    assert (job["status"], json.loads(job["output"])) == ("succeeded", ["one", "b is done", "paid", "c is done"])
+    assert (job["usage"]["turns"], bought(provider, prompt)) == (0, 1)
+    assert await done(redis, job_id) == {"b/1": 1, "pay/1": 1, "c/1": 1}
 
 
 async def test_a_drain_ends_the_call_and_another_worker_goes_on(

@@ -128,6 +128,37 @@ def test_a_job_that_ended_badly_goes_on_where_it_did(running: Stack, simulated: 
     assert len(conversation(simulated.calls(), prompt)) == 3
 
 
+def test_a_failed_job_goes_on_from_its_last_turn_over_http(running: Stack, simulated: ProviderProcess) -> None:
+    prompt = slowly(call("broken", depth=1), {"text": "Not heard."})
+    old = running.submit("effects", prompt)
+    running.until(old, "running")
+    say(running, old, "<sim>what the provider refuses</sim>")
+    failed = running.finished(old)
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "invalid_request_error")
+    bought = len(conversation(simulated.calls(), prompt))
+
+    def retry() -> Any:
+        headers = {"Idempotency-Key": f"again-{old}"}
+        return running.http.post(f"/v1/jobs/{old}/retry", json={"message": OBEY}, headers=headers)
+
+    answer = retry()
+
+    assert answer.status_code == 202, answer.text
+    again = answer.json()["id"]
+    assert answer.headers["location"] == f"/v1/jobs/{again}"
+    job = running.finished(again)
+    assert (job["status"], job["output"]) == ("succeeded", "As you wish.")
+    assert job["forked_from"] == {"job_id": old, "turn": 1}
+    assert (job["usage"]["turns"], job["usage"]["tool_calls"]) == (1, 0)
+    assert len(conversation(simulated.calls(), prompt)) == bought + 1
+    assert transcript(running, again)["data"][0] == transcript(running, old)["data"][0]
+    assert running.job(old)["status"] == "failed"
+    repeated = retry()
+    assert (repeated.json()["id"], repeated.headers["idempotency-replayed"]) == (again, "true")
+    refused = running.http.post(f"/v1/jobs/{again}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_succeeded")
+
+
 def test_what_must_not_run_twice_does_not_in_a_retry_either(
     running: Stack, shared_stack: tuple[Stack, ProviderProcess, RedisServer]
 ) -> None:

@@ -280,9 +280,17 @@ def test_its_steps_are_not_done_twice_either() -> None:
         result = run_agent(refunds, "7", replies=YES, crash_after=records)
         assert HAPPENED.count("pay 80") == 1
         unknown = records == 3  # its intent was written, its receipt was not
-        assert (result.status, result.error and result.error.code) == (
-            ("failed", "outcome_unknown") if unknown else ("succeeded", None)
+        assert (result.status, [one.tool for one in result.actions]) == (
+            ("requires_action", ["pay"]) if unknown else ("succeeded", [])
         )
+
+
+def test_persons_say_what_became_of_its_steps() -> None:
+    said = {"pay": {"decision": "done", "result": "seen by Ada"}}
+    result = run_agent(refunds, "7", replies=YES, crash_after=3, decisions=said)
+
+    assert (result.status, result.output) == ("succeeded", '{"said": "Yes.", "paid": "seen by Ada"}')
+    assert HAPPENED.count("pay 80") == 1
 
 
 def test_its_failures_are_tried_again_without_a_pause() -> None:
