@@ -171,6 +171,37 @@ class Origin(TypedDict):
     turn: int
 
 
+class ActionLinks(TypedDict):
+    decide: str
+    job: str
+
+
+class Action(TypedDict):
+    """A question to a person about one tool call; `decisions` is what he may say to it (docs/approvals.md)."""
+
+    id: str
+    object: Literal["action"]
+    job_id: str
+    agent: str
+    kind: Literal["approval", "outcome"]
+    status: Literal["pending", "decided", "expired", "withdrawn"]
+    turn: int
+    tool_call_id: str
+    tool: str
+    effect: str
+    input: dict[str, Any]
+    input_schema: dict[str, Any]
+    note: str | None
+    decisions: list[str]
+    created_at: str
+    expires_at: str
+    decided_at: str | None
+    decision: str | None
+    edited_input: dict[str, Any] | None
+    comment: str | None
+    links: ActionLinks
+
+
 class Job(TypedDict):
     id: str
     object: Literal["job"]
@@ -190,7 +221,7 @@ class Job(TypedDict):
     output: str | None
     error: JobError | None
     incomplete_details: Incomplete | None
-    required_actions: list[dict[str, Any]]
+    required_actions: list[Action]
     usage: Usage
     estimated_cost_usd: str | None
     budget: Budget
@@ -635,11 +666,30 @@ class _Operations:
 
     async def delete(self, job_id: str) -> None:
         """Erases a job. Raises Conflict when it has not ended."""
-        try:
-            await self._call(_Request("DELETE", _job(job_id)))
-        except NotFound as error:
-            if error.attempts == 1:  # else an attempt whose answer was lost has deleted it
-                raise
+        await self._delete(_job(job_id))
+
+    async def actions(self) -> AsyncGenerator[Action, None]:
+        """What waits for a person in all your jobs, newest first."""
+        async for page in self._pages("/v1/actions", {"limit": _PAGE}):
+            for action in page["data"]:
+                yield action
+
+    async def decide(
+        self,
+        job_id: str,
+        action_id: str,
+        decision: Literal["approve", "deny", "edit", "done", "not_done"],
+        *,
+        input: dict[str, Any] | None = None,
+        comment: str | None = None,
+    ) -> Action:
+        """The action as it is decided; `edit` takes an `input`. Raises Conflict when it was decided before, and says
+        how: when an answer was lost on its way (`attempts` is more than 1), that may have been this call."""
+        body = {"decision": decision, "input": input, "comment": comment}
+        action: Action = (
+            await self._call(_Request("POST", _job(job_id, f"/actions/{_part(action_id)}"), body=body))
+        ).body
+        return action
 
     async def send_message(self, job_id: str, content: str, *, idempotency_key: str = "") -> Message:
         """Says something to the agent, which hears it before its next turn. Raises Conflict when the job has ended."""
@@ -676,6 +726,10 @@ class _Operations:
             for message in page["messages"]:
                 yield message
 
+    async def delete_session(self, session_id: str) -> None:
+        """Forgets what its jobs have said; those stay. Raises Conflict while one of them has not ended."""
+        await self._delete(f"/v1/sessions/{_part(session_id)}")
+
     async def request(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None) -> Any:
         """The answer of any endpoint, None when it has no body. A POST is sent once, whatever becomes of it."""
         request = _Request(method, path, query or {}, body, repeatable=method in ("GET", "DELETE"))
@@ -685,6 +739,13 @@ class _Operations:
         headers = {"Idempotency-Key": idempotency_key or _new_key()}
         job: Job = (await self._call(_Request("POST", path, body=body, headers=headers))).body
         return job
+
+    async def _delete(self, path: str) -> None:
+        try:
+            await self._call(_Request("DELETE", path))
+        except NotFound as error:
+            if error.attempts == 1:  # else an attempt whose answer was lost has deleted it
+                raise
 
     async def _pages(self, path: str, query: Mapping[str, Any]) -> AsyncIterator[Any]:
         while True:
@@ -781,7 +842,12 @@ class _Operations:
 
 
 def _job(job_id: str, what: str = "") -> str:
-    return f"/v1/jobs/{quote(job_id, safe='')}{what}"
+    return f"/v1/jobs/{_part(job_id)}{what}"
+
+
+def _part(name: str) -> str:
+    """Of an address, whatever is in it."""
+    return quote(name, safe="")
 
 
 def _new_key() -> str:
@@ -1004,12 +1070,15 @@ class Sluice:
     list = _iterating(_Operations.list)
     cancel = _blocking(_Operations.cancel)
     delete = _blocking(_Operations.delete)
+    actions = _iterating(_Operations.actions)
+    decide = _blocking(_Operations.decide)
     send_message = _blocking(_Operations.send_message)
     fork = _blocking(_Operations.fork)
     retry = _blocking(_Operations.retry)
     turns = _iterating(_Operations.turns)
     steps = _iterating(_Operations.steps)
     messages = _iterating(_Operations.messages)
+    delete_session = _blocking(_Operations.delete_session)
     request = _blocking(_Operations.request)
 
     def close(self) -> None:

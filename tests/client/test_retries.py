@@ -186,15 +186,30 @@ async def test_nobody_listens(both: Make, pauses: list[float]) -> None:
     assert caught.value.attempts == 5
 
 
-async def test_a_delete_whose_answer_was_lost_has_deleted(server: Misbehaving, both: Make, pauses: list[float]) -> None:
+@pytest.mark.parametrize("operation", ["delete", "delete_session"])
+async def test_a_delete_whose_answer_was_lost_has_deleted(
+    server: Misbehaving, both: Make, pauses: list[float], operation: str
+) -> None:
     missing = problem(404, "not_found", retryable=False)
     server.will(reset(), missing)
     client = both()
-    await client.do("delete", "job_1")
+    await client.do(operation, "one")
     with pytest.raises(NotFound):
-        await client.do("delete", "job_1")
+        await client.do(operation, "one")
     server.will(answer(204))
-    await client.do("delete", "job_1")
+    await client.do(operation, "one")
+
+
+async def test_a_decision_is_sent_until_it_is_heard(server: Misbehaving, both: Make, pauses: list[float]) -> None:
+    away = problem(503, "store_unavailable", retryable=True)
+    decided = problem(409, "already_decided", retryable=False)
+    server.will(away, answer(200, {"status": "decided"}), reset(), decided)
+    client = both()
+    assert (await client.do("decide", "job_1", "act_1", "deny", comment="No."))["status"] == "decided"
+    assert server.requests[-1].json == {"decision": "deny", "input": None, "comment": "No."}
+    with pytest.raises(Conflict) as caught:  # perhaps by the first attempt, whose answer was lost
+        await client.do("decide", "job_1", "act_1", "deny")
+    assert caught.value.attempts == 2
 
 
 async def test_a_batch_goes_in_parts_and_what_passes_is_sent_again(

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from api import (
+    action_schemas,
     batch_schemas,
     event_schemas,
     fork_schemas,
@@ -24,6 +25,8 @@ from shared.states import Status as ServerStatus
 
 ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (sluice_client.Job, schemas.JobResource),
+    (sluice_client.Action, action_schemas.ActionResource),
+    (sluice_client.ActionLinks, action_schemas.ActionLinks),
     (sluice_client.Usage, schemas.UsageResource),
     (sluice_client.Budget, schemas.BudgetResource),
     (sluice_client.Model, schemas.ModelResource),

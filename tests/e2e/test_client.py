@@ -84,6 +84,34 @@ async def test_cancel_wait_in_vain_and_delete(sluice: Both, simulated: ProviderP
             await sluice.all(operation, job["id"])
 
 
+async def test_a_person_decides(sluice: Both, running: Stack) -> None:
+    deletion = {"name": "delete_invoice", "input": {"number": "2026-003"}}
+    job = await sluice.do("submit", "invoices", scripted(turns=[{"tools": [deletion]}, {"text": "It stays."}]))
+    (asked,) = running.asked(job["id"])
+    assert asked in await sluice.all("actions")
+    with pytest.raises(InvalidRequest):
+        await sluice.do("decide", job["id"], asked["id"], "edit", input={"number": 3})
+    with pytest.raises(NotFound):
+        await sluice.do("decide", job["id"], "act_/../x", "deny")
+
+    action = await sluice.do("decide", job["id"], asked["id"], "deny", comment="Ask Ada first.")
+
+    assert (action["status"], action["decision"], action["comment"]) == ("decided", "deny", "Ask Ada first.")
+    assert (await sluice.do("wait", job["id"]))["output"] == "It stays."
+    assert asked["id"] not in [one["id"] for one in await sluice.all("actions")]
+    with pytest.raises(Conflict) as caught:
+        await sluice.do("decide", job["id"], asked["id"], "approve")
+    assert (caught.value.code, caught.value.attempts) == ("already_decided", 1)
+
+
+async def test_a_session_is_forgotten(sluice: Both) -> None:
+    await sluice.do("submit", "assistant", "My name is Ada.", session_id="client-2", wait=30)
+    assert (await sluice.do("request", "GET", "/v1/sessions/client-2"))["jobs"]
+    await sluice.do("delete_session", "client-2")
+    with pytest.raises(NotFound):
+        await sluice.do("delete_session", "client-2")
+
+
 async def test_many_at_once(sluice: Both, simulated: ProviderProcess) -> None:
     jobs: list[dict[str, Any]] = [{"agent": "assistant", "input": f"Number {number}."} for number in range(3)]
     taken, wrong, other = await sluice.do("submit_many", [jobs[0], jobs[1] | {"agent": "nobody"}, jobs[2]])
