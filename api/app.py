@@ -11,6 +11,7 @@ from starlette.routing import Match, Route
 from api.exchange import Exchange, store_unavailable
 from api.guide import TAGS, guide
 from api.openapi import completed
+from api.parsed_body import sentence
 from api.parts import Parts
 from api.problems import FieldError, Problem, from_status, invalid
 from api.routes import (
@@ -103,7 +104,7 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     found = [
         FieldError(
             pointer=f"?{one['loc'][-1]}" if one["loc"][0] == "query" else str(one["loc"][-1]),
-            detail=one["msg"],
+            detail=sentence(one, []),
         )
         for one in cast(RequestValidationError, error).errors()
     ]

@@ -153,6 +153,32 @@ async def test_a_wrong_value_is_refused_by_name(
     assert await waiting(redis) == 0
 
 
+SAID: list[tuple[Any, list[tuple[str, str]]]] = [
+    ([], [("#", "input should be an object")]),
+    (WORK | {"prio": "high"}, [("#/prio", "there is no such field; did you mean priority?")]),
+    (WORK | {"x" * 100_000: 1}, [("#/" + "x" * 100_000, "there is no such field")]),
+    (WORK | {"budget": {"tokens": 1}}, [("#/budget/tokens", "there is no such field")]),
+    (WORK | {"budget": []}, [("#/budget", "input should be an object")]),
+    (WORK | {"input": 1}, [("#/input", "input should be a valid string or a valid list")]),
+    (WORK | {"input": ""}, [("#/input", "string should have at least 1 character")]),
+    (WORK | {"input": []}, [("#/input", "list should have at least 1 item")]),
+    (WORK | {"input": [{"role": "user"}]}, [("#/input/0/content", "field required")]),
+    (
+        WORK | {"input": [{"role": "user", "content": 1}]},
+        [("#/input/0/content", "input should be a valid string or a valid list")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "said"), SAID, ids=[said[0][0][:30] + said[0][1][:50] for _, said in SAID])
+async def test_each_mistake_is_told_once_and_says_what_is_taken(
+    http: httpx2.AsyncClient, body: Any, said: list[tuple[str, str]]
+) -> None:
+    answer = problem(await http.post("/v1/jobs", json=body), 422, "invalid_request")
+    assert [(one["pointer"], one["detail"]) for one in answer["errors"]] == said
+    assert answer["detail"] == "1 field is not valid; see errors."
+
+
 CONVERSATIONS: dict[str, tuple[list[Any], str]] = {
     "begins with the assistant": ([{"role": "assistant", "content": "Hi"}, USER], "#/input"),
     "ends with the assistant": ([USER, {"role": "assistant", "content": "Hi"}], "#/input"),

@@ -235,3 +235,8 @@ async def test_a_parameter_there_is_not_or_that_is_there_twice_is_refused_by_nam
 async def test_no_endpoint_ignores_a_parameter(http: httpx2.AsyncClient, method: str, path: str) -> None:
     body = problem(await http.request(method, f"{path}?dry_run=true"), 422, "invalid_request")
     assert pointers(body) == {"?dry_run"}
+
+
+async def test_a_wrong_parameter_is_told_as_a_wrong_field_is(http: httpx2.AsyncClient) -> None:
+    (error,) = problem(await http.get("/v1/jobs?limit=0"), 422, "invalid_request")["errors"]
+    assert error == {"pointer": "?limit", "detail": "input should be greater than or equal to 1"}
