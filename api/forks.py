@@ -1,25 +1,20 @@
 """Forks: new jobs that begin with what an old one has done. What was bought is not bought again."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from api.admission import Admission, Admitted, Repeated, budget_of, fingerprint
 from api.directory import AgentDirectory
+from api.fork_point import turns_of, until_end, until_turn
 from api.fork_schemas import ForkRequest, RetryRequest
 from api.problems import Code, FieldError, Problem, invalid, no_such_job
 from shared import ids
 from shared.catalogue import AgentEntry
 from shared.inspector import Inspector, Journal
 from shared.job import Budget, Job, Schedule
-from shared.message import MessageRecord
 from shared.origin import Origin
 from shared.states import FINISHED, Status
 from shared.submission import Submission
-from shared.turn import BrokenRecord, ModelRecord, Record
-
-_CUT_SHORT = ("max_tokens", "model_context_window_exceeded", "refusal")
-"""Stop reasons of answers that nothing can follow."""
 
 
 class Forks:
@@ -35,7 +30,8 @@ class Forks:
         journal = await self._journal(job)
         turns = turns_of(journal.records)
         if wish.from_turn > turns:
-            detail = f"the job has {turns} turns" if turns else "the job has no turn to go on from: submit it again"
+            most = f"must be at most {turns}: there is no later turn"
+            detail = most if turns else "the job has no turn to go on from: submit it again"
             raise invalid(FieldError(pointer="#/from_turn", detail=detail))
         if wish.from_turn == turns and journal.status not in FINISHED:
             raise Problem(
@@ -94,7 +90,10 @@ class Forks:
     ) -> Admitted | Repeated:
         agent = await self._directory.find(job.spec.agent, job.spec.tenant)
         if wish.message is not None and agent.kind == "custom":
-            raise hears_no_messages(agent.name)
+            raise Problem(
+                Code.HEARS_NO_MESSAGES,
+                f"{agent.name} is a custom agent, whose own code says what its model is asked. Leave out `message`.",
+            )
         spec = replace(
             job.spec,
             chain=agent.chain,
@@ -116,14 +115,6 @@ class Forks:
         )
 
 
-def hears_no_messages(agent: str) -> Problem:
-    return Problem(
-        Code.HEARS_NO_MESSAGES,
-        f"{agent} is a custom agent, whose own code says what its model is asked. Cancel the job and submit another "
-        "one.",
-    )
-
-
 def _budget(wish: RetryRequest, agent: AgentEntry, before: Budget) -> Budget:
     """The limits that the old job had, but for those that are wished otherwise. Raises Problem."""
     limits = budget_of(wish.budget, agent)
@@ -134,29 +125,3 @@ def _budget(wish: RetryRequest, agent: AgentEntry, before: Budget) -> Budget:
         "max_seconds": wish.budget.max_seconds,
     }
     return replace(before, **{name: getattr(limits, name) for name, wished in asked.items() if wished is not None})
-
-
-def turns_of(records: Sequence[Record]) -> int:
-    return sum(isinstance(record, ModelRecord) for record in records)
-
-
-def until_turn(records: Sequence[Record], turn: int) -> int:
-    """How many records a fork after this turn begins with: its tool calls are among them, what was said to the job
-    after it is not."""
-    later = (i for i, one in enumerate(records) if isinstance(one, ModelRecord) and one.turn > turn)
-    return _without_loose_end(records, next(later, len(records)), BrokenRecord, MessageRecord)
-
-
-def until_end(records: Sequence[Record]) -> int:
-    """How many records a retry begins with: all, but for a last answer that was cut short, which is bought anew."""
-    models = [(i, one) for i, one in enumerate(records) if isinstance(one, ModelRecord)]
-    if models and models[-1][1].stop_reason in _CUT_SHORT:
-        return _without_loose_end(records, models[-1][0], BrokenRecord)
-    return len(records)
-
-
-def _without_loose_end(records: Sequence[Record], kept: int, *kinds: type[Record]) -> int:
-    """Without those of these kinds at the end: they belong to the turn that would have come next."""
-    while kept and isinstance(records[kept - 1], kinds):
-        kept -= 1
-    return kept

@@ -96,7 +96,9 @@ KINDS = {
         "Leave it: `detail` says what was decided, and when.",
     ),
     Code.ALREADY_FINISHED: Kind(
-        409, "The job has finished", "Fork it: that makes a job which goes on from any of its turns."
+        409,
+        "The job has finished",
+        "Fork it, or retry one that has not succeeded: that makes a job which goes on from it, told your `message`.",
     ),
     Code.ALREADY_SUCCEEDED: Kind(
         409, "The job has succeeded", "Leave it; or fork it from one of its turns, to have it done differently."
@@ -104,7 +106,7 @@ KINDS = {
     Code.HEARS_NO_MESSAGES: Kind(
         409,
         "The agent hears no messages",
-        "Cancel the job and submit another: what a custom agent asks, its code says.",
+        "What a custom agent asks, its code says: leave `message` out, or cancel the job and submit another.",
     ),
     Code.MAILBOX_FULL: Kind(
         409, "Too many messages wait for the job", "Say more when it has heard those: `/turns` tells when that is."

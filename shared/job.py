@@ -43,6 +43,14 @@ class IncompleteReason(StrEnum):
     REFUSAL = "refusal"
 
 
+STOPPED_SHORT = {
+    "max_tokens": IncompleteReason.MAX_TOKENS,
+    "model_context_window_exceeded": IncompleteReason.MAX_TOKENS,
+    "refusal": IncompleteReason.REFUSAL,
+}
+"""Stop reasons of answers that nothing can follow, and what a job is that ends with one."""
+
+
 class Priority(StrEnum):
     HIGH = "high"
     STANDARD = "standard"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.job import IncompleteReason
+from shared.job import STOPPED_SHORT, IncompleteReason
 from shared.queue import Conclusion
 from shared.states import Event
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord, ToolCall, Transcript
@@ -17,12 +17,6 @@ from worker.agents.agent import Agent
 from worker.budget import Limit
 from worker.next_step import Question, Step, after_check, after_lateness, introduced, next_step
 from worker.tool_runner import ToolOutcome
-
-_STOPPED_SHORT = {
-    "max_tokens": IncompleteReason.MAX_TOKENS,
-    "model_context_window_exceeded": IncompleteReason.MAX_TOKENS,
-    "refusal": IncompleteReason.REFUSAL,
-}
 
 _CUT_BY_BUDGET = Limit(IncompleteReason.BUDGET_EXCEEDED, "No longer answer fitted what was left of the limits.")
 
@@ -82,7 +76,7 @@ def stopped_short(transcript: Transcript, limit: Limit) -> Conclusion:
 def _stopped(transcript: Transcript) -> bool:
     """The last answer was stopped short: whatever is said to the job, it ends."""
     last = transcript.last_model
-    return last is not None and last.stop_reason in _STOPPED_SHORT
+    return last is not None and last.stop_reason in STOPPED_SHORT
 
 
 def _concluded(transcript: Transcript) -> Conclusion | None:
@@ -92,7 +86,7 @@ def _concluded(transcript: Transcript) -> Conclusion | None:
         return None
     if last.stop_reason == "max_tokens" and last.shortened:
         return stopped_short(transcript, _CUT_BY_BUDGET)
-    if reason := _STOPPED_SHORT.get(last.stop_reason):
+    if reason := STOPPED_SHORT.get(last.stop_reason):
         return Conclusion(Event.STOP_SHORT, output=transcript.text, incomplete=reason)
     return Conclusion(Event.SUCCEED, output=transcript.text)
 

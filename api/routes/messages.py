@@ -7,7 +7,6 @@ from starlette.responses import Response
 from api.access import SubmitterOf
 from api.body import read_json
 from api.documents import BODY, answer, errors, json_body
-from api.forks import hears_no_messages
 from api.idempotency import KeyHeader, key_of
 from api.lookup import find
 from api.message_schemas import MessageRequest, MessageResource, message_resource
@@ -17,6 +16,7 @@ from api.problems import Code, Problem, no_such_job
 from api.strict_route import StrictRoute
 from shared.mailbox import MailboxFull, Sent, TooLate
 from shared.message import MOST_UNHEARD
+from shared.states import Status
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
 
@@ -52,7 +52,11 @@ async def send(
     sighting = await find(parts, job_id, tenant)
     wish = parsed(MessageRequest, await read_json(request, max_bytes=parts.settings.api.max_body_bytes))
     if await parts.directory.is_custom(sighting.job.spec.agent):
-        raise hears_no_messages(sighting.job.spec.agent)
+        raise Problem(
+            Code.HEARS_NO_MESSAGES,
+            f"{sighting.job.spec.agent} is a custom agent, whose own code says what its model is asked. Cancel the job "
+            "and submit another one.",
+        )
     match await parts.mailbox.send(job_id, wish.content, tenant=tenant, key=key or ""):
         case Sent(message, before):
             if message.content != wish.content:
@@ -63,10 +67,11 @@ async def send(
             headers = {"Idempotency-Replayed": "true"} if before else {}
             return Response(to_json(message_resource(job_id, message)), 202, headers, media_type="application/json")
         case TooLate(status):
+            again = "fork" if status == Status.SUCCEEDED else "retry"
             raise Problem(
                 Code.ALREADY_FINISHED,
-                f"The job is {status} and hears nothing any more. To go on from what it has done, fork it: "
-                f"POST /v1/jobs/{job_id}/fork, with your message as `message`.",
+                f"The job is {status} and hears nothing any more. To go on from what it has done, {again} it: "
+                f"POST /v1/jobs/{job_id}/{again}, with your message as `message`.",
             )
         case MailboxFull():
             raise Problem(

@@ -7,7 +7,7 @@ import pytest
 
 from shared.action import Decision, DecisionRecord
 from shared.checkpoints import Checkpoints
-from shared.job import Budget, IncompleteReason, Job, JobError, Schedule
+from shared.job import STOPPED_SHORT, Budget, IncompleteReason, Job, JobError, Schedule
 from shared.mailbox import Mailbox
 from shared.message import MessageRecord
 from shared.queue import Conclusion, Queue
@@ -129,6 +129,11 @@ async def test_a_turn_that_there_is_not(bench: Bench, from_turn: Any) -> None:
     assert pointers(problem(await bench.fork(old, from_turn), 422, "invalid_request")) == {"#/from_turn"}
 
 
+async def test_a_turn_too_late_is_told_which_is_the_last(bench: Bench) -> None:
+    (error,) = problem(await bench.fork(await bench.ended(FOUR), 5), 422, "invalid_request")["errors"]
+    assert error["detail"] == "must be at most 4: there is no later turn"
+
+
 async def test_a_key_makes_one_fork(bench: Bench) -> None:
     old, other = await bench.ended(FOUR), await bench.ended(FOUR)
     first = job_of(await bench.fork(old, 2, key="once"), 202)
@@ -165,7 +170,7 @@ async def test_a_retry_needs_no_body(bench: Bench) -> None:
     assert job_of(await bench.http.post(f"/v1/jobs/{old}/retry"), 202)["forked_from"]["turn"] == 1
 
 
-@pytest.mark.parametrize("stop", ["max_tokens", "refusal"])
+@pytest.mark.parametrize("stop", STOPPED_SHORT)
 async def test_an_answer_that_was_cut_short_is_bought_anew(bench: Bench, stop: str) -> None:
     reason = Conclusion(Event.STOP_SHORT, incomplete=IncompleteReason.MAX_TOKENS)
     old = await bench.ended([*FOUR[:2], turn(2, stop=stop)], reason)

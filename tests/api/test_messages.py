@@ -69,12 +69,13 @@ async def test_a_repeat_with_its_key_counts_once(http: httpx2.AsyncClient, worke
 
 
 async def test_a_job_that_has_ended_hears_nothing(http: httpx2.AsyncClient, worker: StandIn) -> None:
-    job_id = await worker.add()
+    ran, cancelled = await worker.add(), await worker.add()
     await worker.run()
+    await http.post(f"/v1/jobs/{cancelled}/cancel")
 
-    told = problem(await say(http, job_id), 409, "already_finished")
-
-    assert f"POST /v1/jobs/{job_id}/fork" in told["detail"]
+    for job_id, again in ((ran, "fork"), (cancelled, "retry")):
+        told = problem(await say(http, job_id), 409, "already_finished")
+        assert f"POST /v1/jobs/{job_id}/{again}" in told["detail"]
 
 
 async def test_a_custom_agent_hears_nothing(http: httpx2.AsyncClient, worker: StandIn, redis: Redis) -> None:
@@ -83,7 +84,11 @@ async def test_a_custom_agent_hears_nothing(http: httpx2.AsyncClient, worker: St
     (await http.get("/v1/agents")).raise_for_status()  # reads the catalogue
     job_id = await worker.add(agent="errands")
 
-    problem(await say(http, job_id), 409, "hears_no_messages")
+    told = problem(await say(http, job_id), 409, "hears_no_messages")
+    assert "submit another" in told["detail"]
+    await http.post(f"/v1/jobs/{job_id}/cancel")
+    retried = await http.post(f"/v1/jobs/{job_id}/retry", json={"message": "Hurry."})
+    assert "Leave out `message`" in problem(retried, 409, "hears_no_messages")["detail"]
 
 
 async def test_too_many_at_once(http: httpx2.AsyncClient, worker: StandIn, redis: Redis) -> None:
