@@ -9,6 +9,7 @@ import pytest
 from tests.mcp.conftest import Connect
 from tests.mcp.place import HttpServer, Place
 from tests.waiting import until
+from worker.agents import McpServer
 from worker.mcp.errors import ServerAway
 from worker.tools import ToolFailed, Unanswered
 
@@ -88,6 +89,32 @@ async def test_a_tool_that_fails_says_why(reached: Reached, tool: str, arguments
 
     assert not isinstance(failed.value, Unanswered | ServerAway)
     assert await reached.call("add", a=1, b=1) == "2", "the connection has not suffered"
+
+
+async def test_what_breaks_while_it_is_closed_does_not_open_it_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from worker.mcp.connection import Connection
+
+    times = []
+
+    async def keep(self: Connection) -> None:
+        times.append(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if len(times) == 1:
+                raise OSError("the stream is broken") from None
+            raise
+
+    monkeypatch.setattr(Connection, "_keep", keep)
+    task = asyncio.create_task(Connection(McpServer(name="marks", command=place.command), lambda: None).run())
+    await until(lambda: bool(times))
+
+    task.cancel()
+    await asyncio.wait({task}, timeout=10)
+
+    assert task.cancelled()
 
 
 async def test_many_calls_at_once(reached: Reached) -> None:

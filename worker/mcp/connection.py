@@ -132,6 +132,8 @@ class Connection:
                 await self._keep()
                 why = "ConnectionClosed"
             except Exception as error:
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError from None  # whose place was taken by what broke while it was closed
                 why = _named(error)
             failures = 1 if clock.monotonic() - since > _STABLE_SECONDS else failures + 1
             self._fell(why, first=failures == 1)
