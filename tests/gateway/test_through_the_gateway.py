@@ -6,7 +6,7 @@ import pytest
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
-from shared.usage import NANO, Usage
+from shared.usage import NANO, USAGE_FIELDS, Usage
 from tests.gateway.conftest import settings
 from tests.gateway.proxy import LiteLLMProxy
 from tests.prompts import conversation, scripted
@@ -26,7 +26,7 @@ def repeated(running: Stack, error: str) -> int:
 
 
 def cost_usd(job: dict[str, Any], model: str) -> float:
-    tokens = {name: job["usage"][name] for name in ("input_tokens", "output_tokens")}
+    tokens = {name: job["usage"][name] for name in USAGE_FIELDS if name.endswith("_tokens")}
     return cost_nano("anthropic", model, Usage(**tokens)) / NANO
 
 
@@ -78,24 +78,24 @@ def test_a_stand_in_is_recorded_and_priced_as_what_it_is(behind: Stack, provider
 
 
 @pytest.mark.parametrize(
-    ("fault", "calls", "error"),
+    ("fault", "calls", "error", "paid"),
     [
-        ("429", [(SONNET, 429), (HAIKU, 429), (SONNET, 200)], "rate_limit_error"),
-        ("529", [(SONNET, 529), (HAIKU, 529), (SONNET, 200)], "api_error"),
-        ("overload_mid", [(SONNET, 200), (SONNET, 200)], "overloaded_error"),
+        ("429", [(SONNET, 429), (HAIKU, 429), (SONNET, 200)], "rate_limit_error", 1),
+        ("529", [(SONNET, 529), (HAIKU, 529), (SONNET, 200)], "api_error", 1),
+        ("overload_mid", [(SONNET, 200), (SONNET, 200)], "overloaded_error", 2),
     ],
 )
 def test_what_its_chain_cannot_mend_comes_through_and_the_job_succeeds(
-    behind: Stack, provider: ProviderProcess, fault: str, calls: list[tuple[str, int]], error: str
+    behind: Stack, provider: ProviderProcess, fault: str, calls: list[tuple[str, int]], error: str, paid: int
 ) -> None:
-    """Nothing is tried twice on the way; the answer that has begun is not begun anew by another model."""
+    """Nothing is tried twice on the way; the answer that has begun is not begun anew by another model, and is paid."""
     before = repeated(behind, error)
     prompt = scripted(fault=fault, times=len(calls) - 1, output_tokens=40)
 
     job = behind.finished(behind.submit("assistant", prompt))
 
     assert job["status"] == "succeeded", job
-    assert job["usage"]["model_calls"] == job["attempt"] == 1
+    assert (job["usage"]["model_calls"], job["attempt"]) == (paid, 1)
     assert [(call["model"], call["status"]) for call in conversation(provider.calls(), prompt)] == calls
     assert repeated(behind, error) == before + 1
 
