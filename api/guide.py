@@ -8,7 +8,7 @@ Submit a job for an agent, and come back for its result, follow it as it happens
 All is JSON, times are RFC 3339 in UTC, money is decimal strings in US dollars. Fields and parameters that do not exist
 are refused, so that a slip of the pen does not go unnoticed.
 
-## In five steps
+## In six steps
 
 Every request under `/v1` carries `Authorization: Bearer KEY`. Where no keys are configured, leave it out.
 
@@ -21,7 +21,8 @@ curl -i $URL/v1/jobs -H "Authorization: Bearer $KEY" -H 'Content-Type: applicati
 ```
 
 **2. Wait.** Ask with `wait`, and with the `ETag` of the last answer: it comes at the next change, 304 if there is
-none in that time. A job has ended when its `status` is `succeeded`, `incomplete`, `failed`, `cancelled` or `expired`.
+none in that time. A job has ended when its `status` is `succeeded`, `incomplete`, `failed`, `cancelled` or `expired`;
+one that is `requires_action` goes on when a person has decided (step 6).
 A short job can be waited for in the submit itself: `Prefer: wait=30`.
 
 ```
@@ -57,6 +58,15 @@ event = Webhook("whsec_…").verify(body, headers)  # raises when it did not com
 
 It can come more than once (remember `webhook-id`) and out of order (compare `revision`). What is sent is described
 below, under *Webhooks*.
+
+**6. Decide.** A job that is `requires_action` has a tool call that a person has to allow, or to look after: its
+`required_actions` say which, as does the list of all your jobs' actions, and `decisions` what may be said to it.
+
+```
+curl "$URL/v1/actions?status=pending" -H "Authorization: Bearer $KEY"
+curl $URL/v1/jobs/$JOB/actions/$ACTION -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+     -d '{"decision": "approve"}'
+```
 
 ## Coming back
 

@@ -14,6 +14,7 @@ from shared import keys
 from tests.prompts import conversation, scripted
 from tests.stack import Stack, stack
 
+_ROOT = Path(__file__).parent.parent.parent
 INVOICES = {"SLUICE_WORKER__AGENTS": json.dumps(["examples.invoices"])}
 
 
@@ -67,6 +68,17 @@ def test_the_deletion_waits_for_a_person_and_then_happens(running: Stack, simula
     deletion, _ = results(job, running)
     assert deletion["content"] == ("[A person allowed it. Comment: It was a mistake.]\nInvoice 2026-003 is deleted.")
     assert bought(simulated, prompt) == 10
+
+
+def test_the_example_of_the_docs_waits_in_its_eighth_turn(running: Stack) -> None:
+    job = json.loads((_ROOT / "examples" / "tidy_up.json").read_text("utf-8"))
+    job_id = running.submit(job["agent"], job["input"])
+
+    (action,) = running.asked(job_id)
+
+    assert (action["turn"], action["tool"], action["input"]) == (8, "delete_invoice", {"number": "2026-003"})
+    running.decide(action, "deny")
+    assert running.finished(job_id)["output"] == "Done."
 
 
 def test_denied_nothing_is_deleted_and_the_model_is_told(running: Stack) -> None:
