@@ -26,6 +26,15 @@ class McpTool:
         _check(self.effect, self.approval, self.timeout)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is true of one tool, with the server's defaults."""
+
+    effect: Effect
+    approval: Approval
+    timeout: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpServer:
     """One server, reached by a `command` that speaks over its standard input and output, or by the `url` of one that
@@ -112,11 +121,10 @@ class McpServer:
         headers = tuple(sorted(self.headers_env.items()))
         return (self.name, tuple(self.command), self.url, tuple(self.env), headers, self.connect_timeout)
 
-    def rules(self, tool: str) -> McpTool:
-        """What is true of this tool, nothing left open."""
+    def rules(self, tool: str) -> Rules:
         own = self.tools.get(tool, McpTool())
-        return McpTool(
-            effect=self.effect if own.effect is None else own.effect,
+        return Rules(
+            effect=Effect(self.effect if own.effect is None else own.effect),
             approval=self.approval if own.approval is None else own.approval,
             timeout=self.timeout if own.timeout is None else own.timeout,
         )

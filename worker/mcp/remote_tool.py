@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from worker.mcp.declaration import McpServer
-from worker.tools import Effect, Tool, ToolContext
+from worker.tools import Tool, ToolContext
 
 LONGEST_NAME = 64
 """What every model of the Messages API takes."""
@@ -71,18 +71,22 @@ def remote_tools(server: McpServer, offers: Sequence[Offer], caller: Caller) -> 
 
 def _remote_tool(server: McpServer, offer: Offer, caller: Caller) -> RemoteTool:
     rules = server.rules(offer.name)
-    effect, seconds = Effect(rules.effect or server.effect), rules.timeout or server.timeout
 
     async def call(arguments: dict[str, Any], context: ToolContext) -> str:
-        key = context.idempotency_key
-        return await caller.call(offer.name, arguments, key=key, repeatable=effect.repeatable, seconds=seconds)
+        return await caller.call(
+            offer.name,
+            arguments,
+            key=context.idempotency_key,
+            repeatable=rules.effect.repeatable,
+            seconds=rules.timeout,
+        )
 
     return RemoteTool(
         name=tool_name(server.name, offer.name),
         description=offer.description,
         input_schema={"type": "object"} | offer.input_schema,
         function=call,
-        effect=effect,
-        approval=server.approval if rules.approval is None else rules.approval,
-        timeout=seconds,
+        effect=rules.effect,
+        approval=rules.approval,
+        timeout=rules.timeout,
     )
