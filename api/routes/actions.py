@@ -9,6 +9,7 @@ from starlette.responses import Response
 from api.access import ReaderOf, SubmitterOf
 from api.action_schemas import ActionList, ActionResource, DecisionRequest, action_resource
 from api.body import read_json
+from api.cursors import check_cursors
 from api.documents import BODY, answer, errors, json_body
 from api.json_schema import first_complaints
 from api.parsed_body import parsed
@@ -52,12 +53,7 @@ async def list_actions(
     ] = None,
 ) -> Response:
     """Questions of all your jobs to a person, newest first."""
-    if after is not None and before is not None:
-        raise invalid(FieldError(pointer="?before", detail="cannot be used together with after"))
-    for name, cursor in (("after", after), ("before", before)):
-        if cursor is not None and not ids.is_action_id(cursor):
-            pointer = FieldError(pointer=f"?{name}", detail="is not the id of an action")
-            raise Problem(Code.BAD_CURSOR, f"{name} takes the id of an action, such as last_id.", errors=[pointer])
+    check_cursors(ids.is_action_id, "an action", after, before)
     page = await parts.actions.inbox(tenant, limit=limit, after=after, before=before)
     found = [action.asked.id for action in page.actions]
     return _json(

@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from api import presenter
 from api.access import ReaderOf
+from api.cursors import check_cursors
 from api.documents import answer, errors
 from api.parts import PartsOf
-from api.problems import Code, FieldError, Problem, invalid
+from api.problems import Code, FieldError, invalid
 from api.schemas import JobList
 from api.strict_route import StrictRoute
 from shared import clock, ids
@@ -58,12 +59,7 @@ async def list_jobs(
         _time("created_after", created_after),
         _time("created_before", created_before),
     )
-    if after is not None and before is not None:
-        raise invalid(FieldError(pointer="?before", detail="cannot be used together with after"))
-    for name, cursor in (("after", after), ("before", before)):
-        if cursor is not None and not ids.is_job_id(cursor):
-            pointer = FieldError(pointer=f"?{name}", detail="is not the id of a job")
-            raise Problem(Code.BAD_CURSOR, f"{name} takes the id of a job, such as last_id.", errors=[pointer])
+    check_cursors(ids.is_job_id, "a job", after, before)
     page = await parts.inspector.jobs(tenant, wanted, limit=limit, after=after, before=before)
     data = [
         presenter.job_resource(Sighting(job, None, _NOT_ASKED), await parts.directory.estimate(job))

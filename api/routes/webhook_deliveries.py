@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.access import ReaderOf, SubmitterOf
+from api.cursors import check_cursors
 from api.documents import answer, errors
 from api.parts import Parts, PartsOf
-from api.problems import Code, FieldError, Problem
+from api.problems import Code, Problem
 from api.strict_route import StrictRoute
 from api.webhook_presenter import delivery_resource
 from api.webhook_schemas import DeliveryList, DeliveryResource
@@ -33,9 +34,7 @@ async def list_deliveries(
     ] = None,
 ) -> DeliveryList:
     """Those of the newest jobs first. They are kept as long as their jobs, and for a day at least after their end."""
-    if after is not None and not after.startswith("msg_"):
-        pointer = FieldError(pointer="?after", detail="is not the id of a delivery")
-        raise Problem(Code.BAD_CURSOR, "after takes the id of a delivery, such as last_id.", errors=[pointer])
+    check_cursors(lambda cursor: cursor.startswith("msg_"), "a delivery", after)
     page, has_more = await parts.deliveries.page(tenant, job_id=job_id, limit=limit, after=after)
     ids = [logged.delivery.id for logged in page]
     return DeliveryList(
