@@ -69,7 +69,7 @@ class Authenticator:
             if hmac.compare_digest(known.digest, digest):
                 found = known
         if found is None:
-            raise _unauthorized("This key is not known here.")
+            raise _unauthorized("This key is not known here; check it, or ask whoever runs this service for one.")
         if found.expires_at is not None and found.expires_at <= clock.wall_clock(UTC):
             raise _unauthorized("This key has expired; ask for a new one.")
         return found.caller

@@ -72,7 +72,10 @@ async def test_without_a_key_nothing_is_answered(
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 async def test_with_a_wrong_key_nothing_is_answered(http: httpx2.AsyncClient, method: str, path: str) -> None:
     answer = await http.request(method, path, json=WORK, headers=bearer("acme-key-3"))
-    assert problem(answer, 401, "unauthorized")["detail"] == "This key is not known here."
+    assert (
+        problem(answer, 401, "unauthorized")["detail"]
+        == "This key is not known here; check it, or ask whoever runs this service for one."
+    )
     assert answer.headers["www-authenticate"] == "Bearer"
     assert "acme-key-3" not in answer.text
 
