@@ -177,7 +177,7 @@ class ActionLinks(TypedDict):
 
 
 class Action(TypedDict):
-    """A question to a person about one tool call; `decisions` is what he may say to it (docs/approvals.md)."""
+    """A question to a person about a tool call, or a step; `decisions` is what he may say to it (docs/approvals.md)."""
 
     id: str
     object: Literal["action"]
@@ -199,6 +199,7 @@ class Action(TypedDict):
     decision: str | None
     edited_input: dict[str, Any] | None
     comment: str | None
+    result: Any
     links: ActionLinks
 
 
@@ -681,11 +682,12 @@ class _Operations:
         decision: Literal["approve", "deny", "edit", "done", "not_done"],
         *,
         input: dict[str, Any] | None = None,
+        result: Any = None,
         comment: str | None = None,
     ) -> Action:
-        """The action as it is decided; `edit` takes an `input`. Raises Conflict when it was decided before, and says
-        how: when an answer was lost on its way (`attempts` is more than 1), that may have been this call."""
-        body = {"decision": decision, "input": input, "comment": comment}
+        """The action as it is decided; `edit` takes an `input`, `done` a `result`. Raises Conflict when it was decided
+        before, and says how: when an answer was lost (`attempts` is more than 1), that may have been this call."""
+        body = {"decision": decision, "input": input, "result": result, "comment": comment}
         action: Action = (
             await self._call(_Request("POST", _job(job_id, f"/actions/{_part(action_id)}"), body=body))
         ).body

@@ -206,7 +206,12 @@ async def test_a_decision_is_sent_until_it_is_heard(server: Misbehaving, both: M
     server.will(away, answer(200, {"status": "decided"}), reset(), decided)
     client = both()
     assert (await client.do("decide", "job_1", "act_1", "deny", comment="No."))["status"] == "decided"
-    assert server.requests[-1].json == {"decision": "deny", "input": None, "comment": "No."}
+    assert server.requests[-1].json == {
+        "decision": "deny",
+        "input": None,
+        "result": None,
+        "comment": "No.",
+    }
     with pytest.raises(Conflict) as caught:  # perhaps by the first attempt, whose answer was lost
         await client.do("decide", "job_1", "act_1", "deny")
     assert caught.value.attempts == 2
