@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from shared.stored import build
+from shared.stored import build, writable
 
 
 class ActionKind(StrEnum):
@@ -147,5 +147,4 @@ class Action:
 
 
 def _text(fields: Mapping[str, Any]) -> str:
-    """Half of a surrogate pair, which no store takes, becomes a question mark."""
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace").decode()
+    return writable(json.dumps(fields, separators=(",", ":"), ensure_ascii=False))

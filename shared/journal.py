@@ -6,14 +6,14 @@ from dataclasses import asdict
 from shared.action import Decision, DecisionRecord
 from shared.message import MessageRecord
 from shared.step import StepIntentRecord, StepRecord, marked
-from shared.stored import build
+from shared.stored import build, writable
 from shared.turn import BrokenRecord, IntentRecord, ModelRecord, Record, ResultRecord, ServedAs
 from shared.usage import Usage
 
 
 def to_json(record: Record) -> str:
     fields = asdict(record) | {"kind": record.kind}
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return writable(json.dumps(fields, separators=(",", ":"), ensure_ascii=False))
 
 
 def from_json(text: str) -> Record:

@@ -20,6 +20,7 @@ from shared.redis_client import Redis
 from shared.scripts import script
 from shared.sections import SessionSettings
 from shared.states import Event, Status
+from shared.stored import writable
 from shared.submission import Caps, Outcome, Submission, outcomes
 
 MOST_AT_ONCE = 100
@@ -174,10 +175,10 @@ class Queue:
                 "id": job_id,
                 "owner": owner,
                 "event": conclusion.event,
-                "output": conclusion.output or "",
-                "error": json.dumps(asdict(conclusion.error)) if conclusion.error else "",
+                "output": writable(conclusion.output or ""),
+                "error": writable(json.dumps(asdict(conclusion.error), ensure_ascii=False)) if conclusion.error else "",
                 "incomplete": conclusion.incomplete or "",
-                "message": conclusion.message if conclusion.incomplete else "",
+                "message": writable(conclusion.message) if conclusion.incomplete else "",
                 "agent": agent,
                 "hears": int(hears),
                 "retention_ms": self._retention_ms,

@@ -1,4 +1,4 @@
-"""Reading back what another version of this program may have written."""
+"""What can be written, and reading back what another version of this program may have written."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,3 +12,8 @@ def build(kind: type[T], stored: Mapping[str, Any]) -> T:
     reads what a newer one wrote."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for name, value in stored.items() if name in known})
+
+
+def writable(text: str) -> str:
+    """Half of a surrogate pair, which no store takes, becomes a question mark: Python has it in strange file names."""
+    return text.encode("utf-8", "replace").decode()

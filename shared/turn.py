@@ -222,12 +222,19 @@ class Transcript:
         """The call as the journal leaves it: an intent after the last decision says that it was begun (again)."""
         kept = (one for one in self._of(turn) if isinstance(one, IntentRecord | DecisionRecord))
         mine = [one for one in kept if one.tool_use_id == block["id"]]
+        if not any(isinstance(one, IntentRecord) for one in mine):
+            mine = [one for one in mine if not self._lapsed(one)]
         decisions = tuple(one for one in mine if isinstance(one, DecisionRecord))
         edits = [one.input for one in decisions if one.input is not None]
         begun = any(isinstance(one, IntentRecord) for one in mine)
         started = begun and isinstance(mine[-1], IntentRecord)
         given = [block["input"], *edits][-1]
         return ToolCall(turn, block["id"], block["name"], given, started, decisions, begun, place)
+
+    def _lapsed(self, record: IntentRecord | DecisionRecord) -> bool:
+        """A permission is for the job in which it was given: of two retries both would do what was allowed once."""
+        permits = isinstance(record, DecisionRecord) and record.decision in (Decision.APPROVE, Decision.EDIT)
+        return permits and any(record is one for one in self._records[: self._inherited])
 
     def calls_of_turns(self, last: int) -> list[list[TurnCall]]:
         """The tool calls of the last so many turns, oldest first."""

@@ -42,6 +42,7 @@ from worker.verdict import Verdict, after_failure, failed, refused, worker_crash
 logger = log.get(__name__)
 
 _OTHER_WORKER_SECONDS = 15.0
+_TIME_UP = Limit(IncompleteReason.DEADLINE_EXCEEDED, "Its time was up in mid-turn.")
 
 
 class Executor:
@@ -221,6 +222,8 @@ async def try_once(agent: Agent, transcript: Transcript, attempt: Attempt, gate:
     deadline = asyncio.timeout(attempt.seconds_left())
     try:
         async with deadline:
+            if attempt.seconds_left() == 0 and (isinstance(agent, CustomAgent) or transcript.unanswered()):
+                return stopped_short(transcript, _TIME_UP)  # before anything is begun
             if isinstance(agent, CustomAgent):
                 return await run_custom(agent, transcript, attempt)
             return await run_agent(await attempt.equipped(), transcript, attempt)
@@ -242,7 +245,7 @@ async def try_once(agent: Agent, transcript: Transcript, attempt: Attempt, gate:
         raise
     except Exception as error:
         if deadline.expired():
-            return stopped_short(transcript, Limit(IncompleteReason.DEADLINE_EXCEEDED, "Its time was up in mid-turn."))
+            return stopped_short(transcript, _TIME_UP)
         logger.exception("agent_failed")
         return after_failure(error, agent.retry, attempt)
 

@@ -15,6 +15,7 @@ from shared import clock
 from shared.errors import StoreUnavailable
 from shared.event_log import EventLog
 from shared.events import LONGEST_INPUT, LONGEST_TEXT, EventType
+from shared.stored import writable
 from shared.turn import ModelRecord, Record, ResultRecord, ToolCall
 
 PAUSE_SECONDS = 0.1
@@ -179,5 +180,4 @@ def _of(record: Record) -> _News | None:
 
 
 def _json(value: Any) -> str:
-    """Half of a surrogate pair, which no store takes, becomes a question mark."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace").decode()
+    return writable(json.dumps(value, separators=(",", ":"), ensure_ascii=False))

@@ -11,6 +11,9 @@ from shared.turn import ToolCall
 from worker.tool_runner import ToolOutcome, cut, needs_approval, refusal
 from worker.tools import Tool
 
+LONGEST_EDIT = 4_000
+"""Characters of an edited input that the model is told: as what tools say, they are paid for in each turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -78,7 +81,7 @@ def introduced(call: ToolCall, outcome: ToolOutcome) -> ToolOutcome:
         return outcome
     said = ""
     if call.edited:
-        said = f"A person changed the input to {json.dumps(call.input, ensure_ascii=False)} before it ran."
+        said = f"A person changed the input to {_brief(call.input)} before it ran."
     if permission.comment:
         said += f"{' ' if said else 'A person allowed it. '}Comment: {permission.comment}"
     return replace(outcome, content=f"[{said}]\n{outcome.content}") if said else outcome
@@ -94,8 +97,10 @@ def _as_decided(call: ToolCall) -> ToolOutcome | None:
         case Decision.DENY:
             return ToolOutcome(f"A person denied this call; it was not run.{comment}", is_error=True)
         case Decision.DONE:
-            said = "what it said is lost." if decided.result is None else f"what it said: {_text(decided.result)}"
-            return ToolOutcome(cut(f"A person has checked that this call happened; {said}{comment}"), is_error=False)
+            said = "A person has checked that this call happened"
+            if decided.result is None:
+                return ToolOutcome(f"{said}; what it said is lost.{comment}", is_error=False)
+            return ToolOutcome(cut(f"{said}.{comment} What it said: {_text(decided.result)}"), is_error=False)
         case Decision.EXPIRED if call.begun:
             return ToolOutcome(
                 "The outcome of this call is unknown: it was begun, and nobody has said in time whether it happened. "
@@ -109,6 +114,11 @@ def _as_decided(call: ToolCall) -> ToolOutcome | None:
                 is_error=True,
             )
     return None
+
+
+def _brief(given: dict[str, Any]) -> str:
+    text = json.dumps(given, ensure_ascii=False)
+    return text if len(text) <= LONGEST_EDIT else f"{text[:LONGEST_EDIT]}… (cut off here)"
 
 
 def _text(result: Any) -> str:

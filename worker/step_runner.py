@@ -7,6 +7,7 @@ from typing import Any
 
 from shared import clock
 from worker import foreign
+from worker.tool_runner import cut
 
 LONGEST_RESULT = 1_000_000
 """Bytes of a step's result as JSON: it is kept in the journal, and read back with each attempt."""
@@ -36,9 +37,9 @@ async def _called(function: Callable[[], Any], seconds: float) -> StepOutcome:
     try:
         return StepOutcome(as_kept(await foreign.call(function, seconds)))
     except (foreign.TookTooLong, foreign.Escaped) as error:
-        return StepOutcome(error=str(error), cause=error.__cause__, late=isinstance(error, foreign.TookTooLong))
+        return StepOutcome(error=cut(str(error)), cause=error.__cause__, late=isinstance(error, foreign.TookTooLong))
     except Exception as error:
-        return StepOutcome(error=f"{type(error).__name__}: {error}", cause=error)
+        return StepOutcome(error=cut(f"{type(error).__name__}: {error}"), cause=error)
 
 
 def as_kept(result: Any) -> Any:

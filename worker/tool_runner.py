@@ -87,7 +87,7 @@ async def _run(tool: Tool, call: ToolCall, context: ToolContext) -> ToolOutcome:
     if isinstance(arguments, ToolOutcome):
         return arguments
     try:
-        return ToolOutcome(_text(await foreign.call(tool.bound(arguments, context), tool.timeout)), is_error=False)
+        return _told(tool, await foreign.call(tool.bound(arguments, context), tool.timeout))
     except Unanswered as error:
         return _unanswered(tool, str(error))
     except foreign.TookTooLong:
@@ -116,8 +116,15 @@ def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any] | ToolOutcome:
     return ToolOutcome(f"The input does not fit the tool: {complaint}.", is_error=True)
 
 
-def _text(result: object) -> str:
-    return cut(result if isinstance(result, str) else to_json(result, serialize_unknown=True).decode())
+def _told(tool: Tool, result: object) -> ToolOutcome:
+    if isinstance(result, str):
+        return ToolOutcome(cut(result), is_error=False)
+    try:
+        return ToolOutcome(cut(to_json(result, serialize_unknown=True).decode()), is_error=False)
+    except Exception as error:
+        logger.warning("tool_result_unreadable", tool=tool.name, error=type(error).__name__)
+        said = f"It has run, but what it returned is no text and no JSON: {type(error).__name__}: {error}"
+        return ToolOutcome(cut(said), is_error=True)
 
 
 def cut(text: str) -> str:

@@ -10,12 +10,13 @@ from worker.attempt import Attempt
 from worker.provider import ProviderRefused
 from worker.release import Release, within
 from worker.replay import AgentChanged
+from worker.tool_runner import cut
 
 Verdict = Conclusion | Release | Ask
 
 
 def failed(type: str, code: str, message: str, *, retryable: bool) -> Conclusion:
-    return Conclusion(Event.FAIL, error=JobError(type, code, message, retryable))
+    return Conclusion(Event.FAIL, error=JobError(type, code, cut(message), retryable))
 
 
 def worker_crashed(job: Job) -> Conclusion:

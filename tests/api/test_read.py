@@ -5,8 +5,8 @@ import asyncio
 import httpx2
 import pytest
 
-from shared.job import WaitReason
-from shared.queue import Queue
+from shared.job import IncompleteReason, JobError, WaitReason
+from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.states import Event
 from tests.api.talk import WORK, StandIn, job_of, problem, reach
@@ -62,6 +62,31 @@ async def test_a_job_is_told_through_its_whole_life(http: httpx2.AsyncClient, wo
     assert ended["finished_at"] >= ended["started_at"] == runs["started_at"]
     assert "retry-after" not in answer.headers
     assert waits["revision"] < runs["revision"] < ended["revision"]
+
+
+STRANGE = b"caf\xe9".decode(errors="surrogateescape")
+"""A file name as Python has it: half of a surrogate pair, which is no UTF-8."""
+
+
+@pytest.mark.parametrize(
+    "conclusion",
+    [
+        Conclusion(Event.SUCCEED, output=STRANGE),
+        Conclusion(Event.FAIL, error=JobError("agent", "agent_error", STRANGE, True)),
+        Conclusion(Event.STOP_SHORT, incomplete=IncompleteReason.LOOP_DETECTED, message=STRANGE),
+    ],
+    ids=lambda one: one.event,
+)
+async def test_whatever_python_takes_for_a_text_can_be_written_and_told(
+    http: httpx2.AsyncClient, worker: StandIn, redis: Redis, conclusion: Conclusion
+) -> None:
+    job_id = await submit(http)
+    await worker.take()
+    await Queue(redis, retention_ms=3_600_000).finish("stand-in", job_id, conclusion)
+
+    assert "caf?" in (await http.get(f"/v1/jobs/{job_id}")).text
+    job_of(await http.get(f"/v1/jobs/{job_id}"))
+    assert (await http.get(f"/v1/jobs/{job_id}/events")).status_code == 200
 
 
 async def test_a_job_that_is_parked_says_why_and_until_when(

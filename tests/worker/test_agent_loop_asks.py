@@ -191,6 +191,25 @@ async def test_edited_it_runs_with_the_persons_input_and_the_model_is_told() -> 
     assert not is_error
 
 
+async def test_a_huge_edit_is_cut_like_all_that_the_model_pays_for_in_each_turn() -> None:
+    effects, _ = await after(Decision.EDIT, "erase:x", given={"what": "x" * 900_000}, comment="Not all.")
+
+    content, _ = told(effects, "x")
+    assert len(content) < 10_000
+    assert "Comment: Not all." in content
+    assert content.endswith("\nerase did x"), "what the tool said is all there"
+
+
+async def test_what_a_person_has_found_is_told() -> None:
+    kept: list[Record] = [answer(1, "fire:x"), IntentRecord(1, "x")]
+    for result, said in (({"shot": 7}, '{"shot": 7}'), ("Gone.", "Gone."), ("x" * 900_000, "[cut off here")):
+        found = DecisionRecord(1, "x", Decision.DONE, comment="Ada looked.", result=result)
+        effects, _ = await run([answer(1), answer(2)], [*kept, found])
+        content, is_error = told(effects, "x")
+        assert content.startswith("A person has checked that this call happened. Comment: Ada looked. What it said: ")
+        assert (said in content, is_error, len(content) < 31_000) == (True, False, True)
+
+
 async def test_an_edit_that_does_not_fit_is_asked_about_again() -> None:
     effects, ended = await after(Decision.EDIT, "erase:x", given={"whom": "me"})
 

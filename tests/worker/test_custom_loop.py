@@ -294,6 +294,26 @@ async def test_a_failure_that_the_function_goes_on_from_is_remembered(world: Wor
     assert world.ran == ["flaky", "rest"]
 
 
+async def test_whatever_an_error_says_it_can_be_kept(world: World) -> None:
+    def fail(how: str) -> None:
+        raise OSError(b"caf\xe9".decode(errors="surrogateescape") if how == "strange" else "x" * 900_000)
+
+    async def run(context: Context, given: str) -> Any:
+        said = []
+        for how in ("strange", "long"):
+            try:
+                await context.step(how, fail, how, effect="irreversible")
+            except StepFailed as error:
+                said.append(error.reason)
+        return said
+
+    first = await world.attempt(run)
+
+    assert first.output.startswith('["OSError: caf?", "OSError: xxx')
+    assert len(first.output) < 40_000
+    assert await world.attempt(run) == first
+
+
 async def test_a_failure_that_ends_the_attempt_is_not_and_the_next_one_tries_again(world: World) -> None:
     def flaky() -> str:
         if not world.do(len(world.ran)):

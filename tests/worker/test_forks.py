@@ -1,18 +1,22 @@
 """A worker on a forked job: the keys of what was under way, limits that count what is new, and its session's past."""
 
+from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from shared import ids, keys
+from shared.action import Decision, DecisionRecord
 from shared.checkpoints import Checkpoints
 from shared.history import before, conversation
-from shared.job import Budget, Job, JobSpec
+from shared.job import Budget, Job, JobSpec, WaitReason
 from shared.origin import Origin
 from shared.queue import Conclusion, Queue
 from shared.redis_client import Redis
 from shared.sessions import Sessions
 from shared.states import Event, Status
 from shared.submission import Accepted, OriginGone, Submission
-from shared.turn import ModelRecord, Record
+from shared.turn import IntentRecord, ModelRecord, Record, Transcript
 from shared.usage import Usage
 from tests.shared.queueing import claim, spec
 from tests.worker.test_retry import ANSWER, Caller, executor, record, run_once
@@ -40,6 +44,11 @@ class Bench:
         self.working: Executor = executor(redis, self.queue, Caller())
         agents = cast(dict[str, Agent], self.working._agents)
         agents["assistant"] = Agent(name="assistant", system="", tools=[put])
+
+    def need_approval(self) -> None:
+        agents = cast(dict[str, Agent], self.working._agents)
+        (put,) = agents["assistant"].tools
+        agents["assistant"] = replace(agents["assistant"], tools=[replace(put, approval="always")])
 
     async def submit(self, job: JobSpec, **options: Any) -> str:
         (answer,) = await self.queue.submit_many([Submission(ids.new_job_id(), job, **options)])
@@ -83,6 +92,48 @@ async def test_a_job_that_failed_goes_on_from_what_it_had(redis: Redis) -> None:
 
     assert (job.status, job.output, job.usage.turns) == (Status.SUCCEEDED, "Done.", 1)
     assert len(bench.seen) == 1, "its receipt was copied"
+
+
+async def test_a_permission_is_for_the_job_in_which_it_was_given(redis: Redis) -> None:
+    """Two retries of a cancelled job would else do twice what a person allowed once."""
+    bench = Bench(redis)
+    allowed = DecisionRecord(1, "toolu_1", Decision.EDIT, {"what": "half"})
+    transcript = Transcript("x", [ASKS, allowed], inherited=2)
+
+    (call,) = transcript.unanswered()
+
+    assert (call.permission, call.edited, call.input) == (None, False, {})
+    bench.need_approval()
+    old = await bench.ended(ASKS, allowed)
+    job = await bench.forked(old, turn=1, records=2)
+    assert (job.status, bench.seen) == (Status.REQUIRES_ACTION, [])
+
+
+@pytest.mark.parametrize("decision", [Decision.DENY, Decision.EXPIRED])
+def test_a_refusal_stands_in_a_fork(decision: Decision) -> None:
+    (call,) = Transcript("x", [ASKS, DecisionRecord(1, "toolu_1", decision)], inherited=2).unanswered()
+    assert call.decided is not None
+    assert call.decided.decision == decision
+
+
+def test_what_was_begun_with_a_permission_is_known_by_it_in_a_fork() -> None:
+    records = [ASKS, DecisionRecord(1, "toolu_1", Decision.EDIT, {"what": "half"}), IntentRecord(1, "toolu_1")]
+    (call,) = Transcript("x", records, inherited=3).unanswered()
+    assert (call.started, call.input) == (True, {"what": "half"})
+
+
+async def test_nothing_is_begun_once_the_time_is_up(redis: Redis) -> None:
+    bench = Bench(redis)
+    job_id = await bench.submit(spec(budget=Budget(max_seconds=5)))
+    await claim(bench.queue, "a")
+    await Checkpoints(redis).append("a", job_id, 0, ASKS)
+    await bench.queue.release("a", job_id, WaitReason.CAPACITY)
+    await cast(Any, redis).hincrby(keys.job(job_id), "started_ms", -10_000)
+
+    await run_once(redis, bench.queue, bench.working)
+
+    job = await record(redis, job_id)
+    assert (job.status, job.incomplete, bench.seen) == (Status.INCOMPLETE, "deadline_exceeded", [])
 
 
 async def test_limits_count_what_the_job_has_bought_itself(redis: Redis) -> None:

@@ -391,7 +391,9 @@ async def test_a_result_that_cannot_be_told_is_an_error() -> None:
         """Give bytes that are no text."""
         return b"\xff\xfe"
 
-    assert (await outcome(declared(read))).is_error
+    told = await outcome(declared(read))
+    assert told.is_error
+    assert "It has run" in told.content, "who thinks that it has not would do it again"
 
 
 @given(text=st.text(st.characters(), max_size=20))
