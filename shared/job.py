@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic import TypeAdapter
 
 from shared import log
 from shared.action import Action
@@ -126,7 +126,7 @@ class JobSpec:
     forked_from: Origin | None = None
 
     def to_json(self) -> str:
-        return to_json(self).decode()  # in a submit this is most of the work: pydantic's writer is many times faster
+        return _WRITER.dump_json(self, warnings=False).decode()  # a warning would show what it warns of: an input
 
     @classmethod
     def from_json(cls, text: str) -> "JobSpec":
@@ -143,6 +143,10 @@ class JobSpec:
         if self.webhook is None:
             return ""
         return self.webhook.about(agent=self.agent, session_id=self.session_id, metadata=self.metadata)
+
+
+_WRITER = TypeAdapter(JobSpec)
+"""Each submit writes a spec, for which `json` takes many times as long."""
 
 
 @dataclass(frozen=True, slots=True)
