@@ -57,16 +57,7 @@ class ServiceProcess:
 
     def start(self) -> Self:
         """Returns when connections are accepted. Raises ServiceError."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", self._part],
-            cwd=_ROOT,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,  # what an agent prints is worth seeing
-            text=True,
-            start_new_session=True,
-        )
+        self._process = self._launch()
         self._guard = Guard(self._process.pid)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
@@ -126,6 +117,18 @@ class ServiceProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _launch(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", self._part],
+            cwd=_ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,  # what an agent prints is worth seeing
+            text=True,
+            start_new_session=True,
+        )
 
     def _reap(self) -> int | None:
         """Waits for its end, after which the guard must not take another process of that number for it."""

@@ -11,6 +11,7 @@ import redis as redis_sync
 from client.sluice_client import Sluice
 from local.service_process import ServiceProcess
 from shared import clock, keys
+from tests.forked import ForkedService
 
 GENEROUS = {
     "SLUICE_TARGETS__DEFAULT__REQUESTS_PER_MINUTE": "4000",
@@ -38,7 +39,7 @@ class Stack:
         self._announced = False
 
     def __enter__(self) -> Self:
-        self.api = self._exits.enter_context(ServiceProcess("api", self._environment))
+        self.api = self._exits.enter_context(ForkedService("api", self._environment))
         self.http = self._exits.enter_context(httpx2.Client(base_url=self.api.url, timeout=70))
         self.client = Sluice(self.api.url, http=self.http)
         return self
@@ -48,7 +49,7 @@ class Stack:
 
     def add_worker(self, build: str = "worker", **settings: str) -> ServiceProcess:
         """`build` is the module to run: a test may have one of its own."""
-        worker = self._exits.enter_context(ServiceProcess(build, self._environment | settings))
+        worker = self._exits.enter_context(ForkedService(build, self._environment | settings))
         self.workers.append(worker)
         return worker
 

@@ -9,11 +9,12 @@ from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared.redis_client import Redis
 from tests.api.talk import StandIn, announce, client, tracebacks
+from tests.forked import ForkedService
 
 
 @pytest.fixture(scope="session")
 def api(redis_server: RedisServer) -> Iterator[ServiceProcess]:
-    with ServiceProcess("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as process:
+    with ForkedService("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as process:
         yield process
     assert not tracebacks(process.log)
 

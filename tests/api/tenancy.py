@@ -4,6 +4,7 @@ from pathlib import Path
 
 from local.service_process import ServiceProcess
 from tests.api.talk import digest
+from tests.forked import ForkedService
 
 ACME, ACME_READS, ACME_SUBMITS, GLOBEX = "acme-key", "acme-dashboard", "acme-producer", "globex-key"
 ADMIN, EXPIRED, NOT_YET = "operators-key", "expired-key", "long-lived-key"
@@ -36,7 +37,7 @@ expires_at = 2999-01-01T00:00:00+01:00
 def api_of(settings: str, folder: Path, redis_url: str) -> ServiceProcess:
     path = folder / "sluice.toml"
     path.write_text(settings)
-    return ServiceProcess("api", {"REDIS_URL": redis_url, "SLUICE_API__PORT": "0", "SLUICE_CONFIG": str(path)})
+    return ForkedService("api", {"REDIS_URL": redis_url, "SLUICE_API__PORT": "0", "SLUICE_CONFIG": str(path)})
 
 
 def bearer(key: str) -> dict[str, str]:

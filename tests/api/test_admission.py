@@ -16,6 +16,7 @@ from shared import keys
 from shared.pace import Pace
 from shared.redis_client import Redis
 from tests.api.talk import WORK, StandIn, announce, client, job_of, keys_like, problem, tracebacks, waiting
+from tests.forked import ForkedService
 
 DEPTH = 20
 
@@ -28,7 +29,7 @@ def small_api(redis_server: RedisServer) -> Iterator[ServiceProcess]:
         "SLUICE_QUEUE__MAX_DEPTH": str(DEPTH),
         "SLUICE_QUEUE__MAX_WAIT_SECONDS": "8",
     }
-    with ServiceProcess("api", settings) as process:
+    with ForkedService("api", settings) as process:
         yield process
     assert not tracebacks(process.log)
 

@@ -12,6 +12,7 @@ from local.redis_server import RedisServer
 from local.service_process import ServiceProcess
 from shared.redis_client import Redis
 from tests.api.talk import WORK, announce, client, digest, job_of, problem, tracebacks, waiting
+from tests.forked import ForkedService
 
 ROOT = Path(__file__).parent.parent.parent
 ACME, ACME_NEW, GLOBEX, CYRILLIC = "acme-key-1", "acme-key-2", "Globex.key~2+/=", "ключ-à"
@@ -42,7 +43,7 @@ def guarded_api(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFact
         "SLUICE_API__HOST": "0.0.0.0",  # noqa: S104
         "SLUICE_CONFIG": str(path),
     }
-    with ServiceProcess("api", settings) as process:
+    with ForkedService("api", settings) as process:
         yield process
     assert not tracebacks(process.log)
     assert not any(key in process.log_text() for key in (ACME, ACME_NEW, GLOBEX, CYRILLIC))

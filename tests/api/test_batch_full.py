@@ -11,12 +11,13 @@ from local.service_process import ServiceProcess
 from shared.redis_client import Redis
 from tests.api.talk import WORK, announce, client, keys_like, pointers, problem, tracebacks, waiting
 from tests.api.test_batch import keyed, results, send, statuses
+from tests.forked import ForkedService
 
 
 @pytest.fixture(scope="module")
 def api(redis_server: RedisServer) -> Iterator[ServiceProcess]:
     settings = {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0", "SLUICE_QUEUE__MAX_DEPTH": "5"}
-    with ServiceProcess("api", settings) as process:
+    with ForkedService("api", settings) as process:
         yield process
     assert not tracebacks(process.log)
 

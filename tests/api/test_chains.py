@@ -13,6 +13,7 @@ from shared.gate import Gate
 from shared.pool import Asker, Call, Limits, Pool, Spent, Used
 from shared.redis_client import Redis
 from tests.api.talk import client, tracebacks
+from tests.forked import ForkedService
 
 LIMITS = Limits(requests=50, input=30_000, output=8_000, in_flight=64)
 SERVED = Note("ok", milliseconds=420, cost_nano=1_230_000, tool_calls=3, valid_tool_calls=3)
@@ -40,7 +41,7 @@ def api_of_chains(redis_server: RedisServer) -> Iterator[ServiceProcess]:
         "SLUICE_CHAINS__ALONE__TARGETS": '["sonnet"]',
         "SLUICE_CHAINS__MOCK__TARGETS": '["haiku", "other"]',
     }
-    with ServiceProcess("api", settings) as process:
+    with ForkedService("api", settings) as process:
         yield process
     assert not tracebacks(process.log)
     assert not [line for line in process.log if line.get("event") == "setting_without_effect"]

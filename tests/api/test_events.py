@@ -22,6 +22,7 @@ from shared.event_log import EventLog
 from shared.redis_client import Redis
 from tests.api.event_reader import list_of, reading, stream_of
 from tests.api.talk import WORK, StandIn, client, digest, problem, tracebacks
+from tests.forked import ForkedService
 from tests.waiting import until
 
 STREAM = {"Accept": "text/event-stream"}
@@ -183,7 +184,7 @@ async def test_no_job_and_somebody_elses_cannot_be_told_apart(
 ) -> None:
     keys_of = {name: f'["{digest(name + "-key")}"]' for name in ("acme", "other")}
     settings = {f"SLUICE_TENANTS__{name.upper()}__KEY_DIGESTS": value for name, value in keys_of.items()}
-    with ServiceProcess("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0", **settings}) as process:
+    with ForkedService("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0", **settings}) as process:
         async with client(process.url, headers={"Authorization": "Bearer acme-key"}) as http:
             theirs, own = await worker.add(tenant="other"), await worker.add(tenant="acme")
             for headers in ({}, STREAM):
@@ -231,7 +232,7 @@ async def test_the_accept_header_says_which(
 @pytest.fixture
 def own_api(redis_server: RedisServer) -> Iterator[ServiceProcess]:
     settings = {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0", "SLUICE_API__MAX_STREAMS": "2"}
-    with ServiceProcess("api", settings) as process:
+    with ForkedService("api", settings) as process:
         yield process
 
 

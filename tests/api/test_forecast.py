@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from local.redis_server import RedisServer
-from local.service_process import ServiceProcess
 from shared import keys
 from shared.redis_client import Redis
 from tests.api.talk import WORK, StandIn, announce, client, job_of
+from tests.forked import ForkedService
 
 MEDIAN = {"assistant": "10000000 12340000 99000000", "frugal": "2000000000"}
 
@@ -19,7 +19,7 @@ MEDIAN = {"assistant": "10000000 12340000 99000000", "frugal": "2000000000"}
 async def fresh(redis: Any, redis_server: RedisServer) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of an api that has not read anything yet: it remembers for ten seconds."""
     await announce(redis)
-    with ServiceProcess("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as process:
+    with ForkedService("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as process:
         async with client(process.url) as talking:
             yield talking
 

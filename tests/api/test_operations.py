@@ -7,9 +7,9 @@ import signal
 import httpx2
 
 from local.redis_server import RedisServer
-from local.service_process import ServiceProcess
 from shared.redis_client import Redis
 from tests.api.talk import WORK, StandIn, announce, client, job_of, problem, tracebacks, waiting
+from tests.forked import ForkedService
 from tests.waiting import until
 
 
@@ -98,7 +98,7 @@ async def test_addresses_of_jobs_make_no_metrics_of_their_own(http: httpx2.Async
 
 
 async def test_a_service_without_any_worker_yet_asks_to_come_back(redis: Redis, redis_server: RedisServer) -> None:
-    with ServiceProcess("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as api:
+    with ForkedService("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as api:
         async with client(api.url) as http:
             assert (await http.get("/v1/agents")).json() == {"object": "list", "data": []}
             answer = await http.post("/v1/jobs", json=WORK)
@@ -113,7 +113,7 @@ async def test_a_service_without_any_worker_yet_asks_to_come_back(redis: Redis, 
 
 
 async def test_whoever_waits_is_answered_when_the_process_ends(redis: Redis, redis_server: RedisServer) -> None:
-    with ServiceProcess("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as api:
+    with ForkedService("api", {"REDIS_URL": redis_server.url, "SLUICE_API__PORT": "0"}) as api:
         async with client(api.url) as http:
             await announce(redis)
             job_id = (await http.post("/v1/jobs", json=WORK)).json()["id"]

@@ -12,6 +12,7 @@ from local.service_process import ServiceProcess
 from shared import keys
 from shared.redis_client import Redis, connect
 from tests.api.talk import WORK, StandIn, announce, client, job_of, keys_like, problem, reach, tracebacks, waiting
+from tests.forked import ForkedService
 from tests.waiting import until
 
 KEYED = {"Idempotency-Key": "order-17"}
@@ -26,7 +27,7 @@ def own_redis() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def own_api(own_redis: RedisServer) -> Iterator[ServiceProcess]:
-    with ServiceProcess("api", {"REDIS_URL": own_redis.url, "SLUICE_API__PORT": "0"}) as process:
+    with ForkedService("api", {"REDIS_URL": own_redis.url, "SLUICE_API__PORT": "0"}) as process:
         yield process
     assert not tracebacks(process.log)
 

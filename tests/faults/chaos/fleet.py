@@ -15,6 +15,7 @@ from local.redis_server import RedisServer
 from local.service_process import LogLine, ServiceProcess
 from tests.faults.chaos.errands import settings_file
 from tests.faults.chaos.plan import API, FRONT, PROVIDER, REDIS, worker_names
+from tests.forked import ForkedService
 
 _PLENTY = "60000"
 _DRAIN_SECONDS = 60.0
@@ -99,7 +100,7 @@ class Fleet:
         if name == API and name in self.current:
             environment["SLUICE_API__PORT"] = self.current[name].process.url.rpartition(":")[2]
         incarnation = 1 + sum(member.name.startswith(f"{name}.") for member in self.members)
-        member = Member(f"{name}.{incarnation}", self._exits.enter_context(ServiceProcess(part, environment)))
+        member = Member(f"{name}.{incarnation}", self._exits.enter_context(ForkedService(part, environment)))
         self.members.append(member)
         self.current[name] = member
 
