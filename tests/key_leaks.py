@@ -3,7 +3,10 @@
 And whether the books are right: the counts by status are kept, not counted, so here they are counted.
 """
 
+import asyncio
 from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from shared import keys
@@ -22,19 +25,30 @@ async def leaked_keys(redis: Any) -> list[str]:
     unfinished = {job_id for queue in queues for job_id in await redis.zrange(queue, 0, -1)}
     tenants = {keys.DEFAULT_TENANT} if keys.ARQ_QUEUE in queues else set()
     tenants |= {queue.removeprefix(keys.ARQ_TENANT_QUEUE) for queue in queues if queue != keys.ARQ_QUEUE}
-    leaks = []
-    for key in everything:
-        if key in _STAY or key in queues or key.startswith(_STAY_UNTIL_DELETED) or await redis.ttl(key) != -1:
-            continue
-        if key == keys.OUTBOX or key.startswith((keys.OUTBOX_HOST, keys.DELIVERY)):
-            leaks += await _not_to_be_sent(redis, key)
-            continue
-        leaks += await _leaks(redis, key, unfinished, tenants)
-    return sorted([*leaks, *await _wrong_counts(redis, unfinished), *await _orphans(redis)])
+    suspects = [key for key in everything if not (key in _STAY or key in queues or key.startswith(_STAY_UNTIL_DELETED))]
+    lifetimes = await at_once(redis, (("ttl", key) for key in suspects))
+    left = [key for key, seconds in zip(suspects, lifetimes, strict=True) if seconds == -1]
+    leaks = await asyncio.gather(
+        *(_leaks(redis, key, unfinished, tenants) for key in left),
+        _wrong_counts(redis, unfinished),
+        _orphans(redis),
+    )
+    return sorted(chain.from_iterable(leaks))
+
+
+async def at_once(redis: Any, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """The answers to all of these in one round trip: this runs after each test, and after each step of some."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for name, *arguments in commands:
+            getattr(pipe, name)(*arguments)
+        answers: list[Any] = await pipe.execute()
+        return answers
 
 
 async def _leaks(redis: Any, key: str, unfinished: set[str], tenants: set[str]) -> list[str]:
     """The key itself, or members of it, when they belong to nothing that is still to be done."""
+    if key == keys.OUTBOX or key.startswith((keys.OUTBOX_HOST, keys.DELIVERY)):
+        return await _not_to_be_sent(redis, key)
     if key == keys.WORKERS:
         return [] if await redis.exists(keys.LEASES) else [key]
     if key in _PER_JOB or key.startswith(keys.HELD):
@@ -72,7 +86,8 @@ async def _not_to_be_sent(redis: Any, key: str) -> list[str]:
         return [f"{key}: {host}" for host in hosts if not await redis.exists(keys.OUTBOX_HOST + host)]
     if key.startswith(keys.OUTBOX_HOST):
         ids = await redis.zrange(key, 0, -1)
-        return [f"{key}: {one}" for one in ids if await redis.hget(keys.delivery(one), "state") != "pending"]
+        states = await at_once(redis, (("hget", keys.delivery(one), "state") for one in ids))
+        return [f"{key}: {one}" for one, state in zip(ids, states, strict=True) if state != "pending"]
     delivery_id = key.removeprefix(keys.DELIVERY).removesuffix(keys.ATTEMPTS)
     host = await redis.hget(keys.delivery(delivery_id), "host")
     return [] if host and await redis.zscore(keys.OUTBOX_HOST + host, delivery_id) is not None else [key]
@@ -101,10 +116,9 @@ async def _wrong_counts(redis: Any, unfinished: set[str]) -> list[str]:
     true: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     reserved: Counter[str] = Counter()
-    for job_id in unfinished:
-        status, tenant, reason, nano = await redis.hmget(
-            keys.job(job_id), "status", "tenant", "wait_reason", "reserved"
-        )
+    fields = ("status", "tenant", "wait_reason", "reserved")
+    jobs = await at_once(redis, (("hmget", keys.job(job_id), *fields) for job_id in unfinished))
+    for status, tenant, reason, nano in jobs:
         if nano:
             reserved[tenant] += int(nano)
         if reason:

@@ -49,7 +49,7 @@ class Machine(RuleBasedStateMachine):
         """Input tokens that calls of the dead may have used beyond what was reserved for them."""
 
     def run(self, operation: Any) -> Any:
-        return self.runner.run(operation)
+        return self.runner.get_loop().run_until_complete(operation)  # without a look at signal handlers each time
 
     def flying(self) -> list[str]:
         return sorted(self.run(self.gates.in_flight(POOL)))

@@ -3,6 +3,7 @@ small model of the queue."""
 
 import asyncio
 import random
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -33,7 +34,7 @@ from shared.states import FINISHED, TRANSITIONS, Event, Status
 from shared.submission import Accepted, Caps, FullBecause, Outcome, QueueFull, SessionBusy, Submission
 from shared.turn import ResultRecord
 from shared.webhook import JOB_URLS, EventType, Webhook
-from tests.key_leaks import leaked_keys
+from tests.key_leaks import at_once, leaked_keys
 from tests.properties.queue_model import Entry, Model
 from tests.shared.queueing import asked, fall_silent, fleet, sweep
 
@@ -70,7 +71,17 @@ class JobStates(RuleBasedStateMachine):
         self.run(self.redis.flushall())
 
     def run(self, operation: Any) -> Any:
-        return self.runner.run(operation)
+        return self.runner.get_loop().run_until_complete(operation)  # without a look at signal handlers each time
+
+    def at_once(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """In one round trip, which counts: the invariants read of every job after each step."""
+        answers: list[Any] = self.run(at_once(self.redis, commands))
+        return answers
+
+    def of_each_job(self, *fields: str) -> Iterator[tuple[Entry, list[Any]]]:
+        """Every job with these fields of its record."""
+        jobs = list(self.model.jobs.values())
+        return zip(jobs, self.at_once(("hmget", keys.job(job.id), *fields) for job in jobs), strict=True)
 
     def pick(self, number: int) -> Entry:
         jobs = list(self.model.jobs.values())
@@ -318,8 +329,7 @@ class JobStates(RuleBasedStateMachine):
 
     @invariant()
     def every_change_is_in_the_table(self) -> None:
-        for job in self.model.jobs.values():
-            now, text = self.run(self.redis.hmget(keys.job(job.id), "status", "revision"))
+        for job, (now, text) in self.of_each_job("status", "revision"):
             revision = int(text)
             before, revision_before = self.seen.get(job.id, (Status.QUEUED, 0))
             assert now == job.status
@@ -329,8 +339,9 @@ class JobStates(RuleBasedStateMachine):
 
     @invariant()
     def every_change_is_told_once(self) -> None:
-        for job in self.model.jobs.values():
-            page = self.run(EventLog(self.redis).read(job.id, tenant=job.tenant))
+        log, jobs = EventLog(self.redis), list(self.model.jobs.values())
+        pages = self.run(_all(log.read(job.id, tenant=job.tenant) for job in jobs))
+        for job, page in zip(jobs, pages, strict=True):
             assert page is not None
             assert [event.id for event in page.events] == list(range(1, page.last + 1)), "numbered without gaps"
             told = [Status(event.data["status"]) for event in page.events if event.type.startswith("job.")]
@@ -340,27 +351,27 @@ class JobStates(RuleBasedStateMachine):
 
     @invariant()
     def the_store_is_as_the_model(self) -> None:
-        for tenant in WEIGHTS:
-            unfinished = {job.id for job in self.model.unfinished(tenant)}
-            assert set(self.run(self.redis.zrange(keys.queue(tenant), 0, -1))) == unfinished
+        queues = self.at_once(("zrange", keys.queue(tenant), 0, -1) for tenant in WEIGHTS)
+        for tenant, queue in zip(WEIGHTS, queues, strict=True):
+            assert set(queue) == {job.id for job in self.model.unfinished(tenant)}
         held = {job.id: job.holder for job in self.model.unfinished() if job.holder}
         assert self.run(self.redis.hgetall(keys.LEASES)) == held
-        for job in self.model.jobs.values():
-            assert self.run(self.redis.llen(keys.turns(job.id))) == job.records, "nothing is written twice"
-            crashes = self.run(self.redis.hget(keys.job(job.id), "crashes"))
+        written = self.at_once(("llen", keys.turns(job_id)) for job_id in self.model.jobs)
+        for (job, (crashes,)), records in zip(self.of_each_job("crashes"), written, strict=True):
+            assert records == job.records, "nothing is written twice"
             assert int(crashes or 0) == job.crashes, "a death is counted once"
 
     @invariant()
     def a_session_has_one_live_job_and_nobody_waits_without_one(self) -> None:
+        reasons = {job.id: reason for job, (reason,) in self.of_each_job("wait_reason")}
         for tenant in WEIGHTS:
             unfinished = self.model.unfinished(tenant)
-            for session in SESSIONS:
-                line = self.run(self.redis.zrange(keys.session_line(tenant, session), 0, -1))
+            lines = self.at_once(("zrange", keys.session_line(tenant, session), 0, -1) for session in SESSIONS)
+            for session, line in zip(SESSIONS, lines, strict=True):
                 assert line == self.model.lines.get((tenant, session), [])
                 held = [job.id for job in unfinished if job.session == session and job.holder]
                 assert held in ([], line[:1]), "only the live one runs"
-            reasons = {job.id: self.run(self.redis.hget(keys.job(job.id), "wait_reason")) for job in unfinished}
-            waits = {job_id for job_id, reason in reasons.items() if reason == WaitReason.SESSION_BUSY}
+            waits = {job.id for job in unfinished if reasons[job.id] == WaitReason.SESSION_BUSY}
             assert waits == {job.id for job in unfinished if self.model.held_back(job)}
 
     @invariant()
@@ -385,7 +396,7 @@ class JobStates(RuleBasedStateMachine):
     @invariant()
     def every_start_and_every_end_is_to_be_told_once(self) -> None:
         filed = self.run(self.redis.zrange(keys.OUTBOX_HOST + RECEIVER.host, 0, -1))
-        told = sorted(self.run(self.redis.hmget(keys.delivery(one), "job_id", "type")) for one in filed)
+        told = sorted(self.at_once(("hmget", keys.delivery(one), "job_id", "type") for one in filed))
         jobs = self.model.jobs.values()
         ends = [[job.id, f"job.{job.status}"] for job in jobs if job.status in FINISHED]
         questions = [[job.id, EventType.REQUIRES_ACTION] for job in jobs for _ in range(job.asked)]
@@ -407,6 +418,10 @@ class JobStates(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.run(self.redis.aclose(close_connection_pool=True))
         self.runner.close()
+
+
+async def _all(operations: Iterable[Any]) -> list[Any]:
+    return await asyncio.gather(*operations)
 
 
 def test_the_scripts_keep_to_the_table(redis_server: RedisServer) -> None:
