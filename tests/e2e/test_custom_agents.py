@@ -185,7 +185,7 @@ async def test_a_retry_goes_on_with_what_was_under_way_under_the_key_it_had(
     again = alone.client.retry(job_id)["id"]
     (action,) = alone.asked(again)
     assert (action["tool"], action["input"]["key"]) == ("pay", f"{job_id}/pay/1")
-    alone.decide(action, "done", result="paid")
+    alone.client.decide(again, action["id"], "done", result="paid")
     job = alone.finished(again)
 
     assert (job["status"], json.loads(job["output"])) == ("succeeded", ["one", "b is done", "paid", "c is done"])

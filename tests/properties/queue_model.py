@@ -39,6 +39,8 @@ class Entry:
     """How often it has asked."""
     overdue: bool = False
     """Its questions have expired."""
+    mail: int = 0
+    """Messages that it has not heard."""
 
     @property
     def rank(self) -> tuple[int, int]:

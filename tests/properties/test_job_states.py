@@ -24,14 +24,16 @@ from shared import ids, keys
 from shared.action import Answer, Asked, Decision
 from shared.actions import Actions, Taken
 from shared.checkpoints import Checkpoints
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, Unheard
 from shared.event_log import EventLog
 from shared.inspector import Inspector
 from shared.job import JobSpec, Priority, Schedule, WaitReason
+from shared.mailbox import Mailbox, Sent, TooLate
+from shared.origin import Origin
 from shared.queue import Conclusion, Queue
 from shared.redis_client import connect
 from shared.states import FINISHED, TRANSITIONS, Event, Status
-from shared.submission import Accepted, Caps, FullBecause, Outcome, QueueFull, SessionBusy, Submission
+from shared.submission import Accepted, Caps, FullBecause, OriginGone, Outcome, QueueFull, SessionBusy, Submission
 from shared.turn import ResultRecord
 from shared.webhook import JOB_URLS, EventType, Webhook
 from tests.key_leaks import at_once, leaked_keys
@@ -64,6 +66,7 @@ class JobStates(RuleBasedStateMachine):
         self.inspector = Inspector(self.redis)
         self.checkpoints = Checkpoints(self.redis)
         self.actions = Actions(self.redis)
+        self.mailbox = Mailbox(self.redis)
         self.model = Model(WEIGHTS, MAX_RUNNING)
         self.ticket = 0
         self.everything_asked: list[tuple[Entry, Asked]] = []
@@ -124,6 +127,33 @@ class JobStates(RuleBasedStateMachine):
         jobs = [Submission(ids.new_job_id(), spec, alone=alone) for _ in range(count)]
         for job, answer in zip(jobs, self.run(self.queue.submit_many(jobs, caps=caps)), strict=True):
             self.answered(job, answer)
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(number=picks, part=st.floats(0, 1), with_mail=st.booleans(), said=st.booleans(), beyond=st.booleans())
+    def fork(self, number: int, part: float, with_mail: bool, said: bool, beyond: bool) -> None:
+        """A job that begins with a part of the journal of another one, finished or not."""
+        old = self.pick(number)
+        records = old.records + 1 if beyond else round(part * old.records)
+        origin = Origin.of(old.id, None, turn=1, records=records, goes_on=False)
+        caps = Caps(MAX_DEPTH, 0, MAX_WAITING, MAX_RUNNING.get(old.tenant, 0), WEIGHTS[old.tenant])
+        spec = JobSpec(
+            old.tenant,
+            "assistant",
+            "hello",
+            "default",
+            priority=old.priority,
+            session_id=old.session,
+            webhook=RECEIVER,
+            forked_from=origin,
+        )
+        job = Submission(ids.new_job_id(), spec, message="Go on." if said else "", with_mail=with_mail)
+        (answer,) = self.run(self.queue.submit_many([job], caps=caps))
+        if beyond:
+            assert answer == OriginGone()
+            return
+        self.answered(job, answer)
+        if new := self.model.jobs.get(job.job_id):
+            new.records, new.mail = records, (old.mail if with_mail else 0) + said
 
     def answered(self, asked: Submission, answer: Outcome) -> None:
         tenant, schedule = asked.spec.tenant, asked.spec.schedule
@@ -215,15 +245,21 @@ class JobStates(RuleBasedStateMachine):
             job.stale = True
 
     @precondition(lambda self: self.model.jobs)
-    @rule(owner=owners, number=picks, event=st.sampled_from(ENDS))
-    def finish(self, owner: str, number: int, event: Event) -> None:
+    @rule(owner=owners, number=picks, event=st.sampled_from(ENDS), hears=st.booleans())
+    def finish(self, owner: str, number: int, event: Event, hears: bool) -> None:
         job = self.pick(number)
         before, holds = job.status, job.holder == owner and job.status not in FINISHED
+        deaf = hears and event == Event.SUCCEED and job.mail > 0 and before == Status.RUNNING
         try:
-            status = self.run(self.queue.finish(owner, job.id, Conclusion(event, output="said")))
+            status = self.run(self.queue.finish(owner, job.id, Conclusion(event, output="said"), hears=hears))
         except LeaseLost:
             assert not holds
             return
+        except Unheard:
+            assert holds
+            assert deaf
+            return
+        assert not (holds and deaf), "no job succeeds over a message"
         assert holds or before in FINISHED, "only the holder can finish, or repeat that it did"
         if holds:
             self.model.moves(job, event)
@@ -235,7 +271,7 @@ class JobStates(RuleBasedStateMachine):
         """A worker that gets done with what it holds."""
         for number, job in enumerate(list(self.model.jobs.values())):
             if job.holder == owner:
-                self.finish(owner, number, event)
+                self.finish(owner, number, event, hears=False)
 
     @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, delay=st.sampled_from([0, DELAY_MS]), reason=st.sampled_from(REASONS))
@@ -306,14 +342,46 @@ class JobStates(RuleBasedStateMachine):
         holds = job.holder == owner and job.status not in FINISHED
         record = ResultRecord(1, f"call-{job.records}", "clock", "noon", False, 1)
         try:
-            self.run(self.checkpoints.append(owner, job.id, job.records, record))
+            mail = self.run(self.checkpoints.append(owner, job.id, job.records, record))
             if repeated:  # the first answer was lost
-                self.run(self.checkpoints.append(owner, job.id, job.records, record))
+                mail = self.run(self.checkpoints.append(owner, job.id, job.records, record))
         except LeaseLost:
             assert not holds
             return
         assert holds
+        assert mail == (job.mail > 0)
         job.records += 1
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(number=picks, stranger=st.booleans())
+    def say(self, number: int, stranger: bool) -> None:
+        job = self.pick(number)
+        sent = self.run(self.mailbox.send(job.id, "Hurry.", tenant="stranger" if stranger else job.tenant))
+        if stranger:
+            assert sent is None
+        elif job.status in FINISHED or job.status == Status.CANCELLING:
+            assert sent == TooLate(job.status)
+        else:
+            assert isinstance(sent, Sent)
+            job.mail += 1
+
+    @precondition(lambda self: any(job.mail for job in self.model.jobs.values()))
+    @rule(owner=st.sampled_from([*OWNERS, None]), number=picks, repeated=st.booleans())
+    def hear(self, owner: str | None, number: int, repeated: bool) -> None:
+        """Mostly by the holder, as an answer to `say` that is not heard tells nothing."""
+        spoken_to = [job for job in self.model.jobs.values() if job.mail]
+        job = spoken_to[number % len(spoken_to)]
+        owner = owner or job.holder or OWNERS[0]
+        holds = job.holder == owner and job.status not in FINISHED
+        try:
+            for _ in range(2 if repeated else 1):  # the first answer was lost
+                heard = self.run(self.mailbox.hear(owner, job.id, job.records, 1))
+        except LeaseLost:
+            assert not holds
+            return
+        assert holds
+        assert len(heard) == job.mail, "each once"
+        job.records, job.mail = job.records + job.mail, 0
 
     @precondition(lambda self: self.model.jobs)
     @rule(number=picks)
@@ -357,8 +425,9 @@ class JobStates(RuleBasedStateMachine):
         held = {job.id: job.holder for job in self.model.unfinished() if job.holder}
         assert self.run(self.redis.hgetall(keys.LEASES)) == held
         written = self.at_once(("llen", keys.turns(job_id)) for job_id in self.model.jobs)
-        for (job, (crashes,)), records in zip(self.of_each_job("crashes"), written, strict=True):
+        for (job, (crashes, mail)), records in zip(self.of_each_job("crashes", "mail"), written, strict=True):
             assert records == job.records, "nothing is written twice"
+            assert len((mail or "").split()) == job.mail, "what was said waits, or was heard"
             assert int(crashes or 0) == job.crashes, "a death is counted once"
 
     @invariant()
