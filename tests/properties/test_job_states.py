@@ -131,8 +131,9 @@ class JobStates(RuleBasedStateMachine):
     @precondition(lambda self: self.model.jobs)
     @rule(number=picks, part=st.floats(0, 1), with_mail=st.booleans(), said=st.booleans(), beyond=st.booleans())
     def fork(self, number: int, part: float, with_mail: bool, said: bool, beyond: bool) -> None:
-        """A job that begins with a part of the journal of another one, finished or not."""
-        old = self.pick(number)
+        """A job that begins with a part of the journal of another one, finished or not; mostly of one that has one."""
+        written = [job for job in self.model.jobs.values() if job.records]
+        old = written[number % len(written)] if written and number % 4 else self.pick(number)
         records = old.records + 1 if beyond else round(part * old.records)
         origin = Origin.of(old.id, None, turn=1, records=records, goes_on=False)
         caps = Caps(MAX_DEPTH, 0, MAX_WAITING, MAX_RUNNING.get(old.tenant, 0), WEIGHTS[old.tenant])
@@ -267,11 +268,11 @@ class JobStates(RuleBasedStateMachine):
         assert status == job.status
 
     @rule(owner=owners, event=st.sampled_from(ENDS))
-    def finish_all(self, owner: str, event: Event) -> None:
+    def finish_all(self, owner: str, event: Event, hears: bool = False) -> None:
         """A worker that gets done with what it holds."""
         for number, job in enumerate(list(self.model.jobs.values())):
             if job.holder == owner:
-                self.finish(owner, number, event, hears=False)
+                self.finish(owner, number, event, hears)
 
     @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, delay=st.sampled_from([0, DELAY_MS]), reason=st.sampled_from(REASONS))
@@ -338,7 +339,8 @@ class JobStates(RuleBasedStateMachine):
     @precondition(lambda self: self.model.jobs)
     @rule(owner=owners, number=picks, repeated=st.booleans())
     def checkpoint(self, owner: str, number: int, repeated: bool) -> None:
-        job = self.pick(number)
+        held = [job for job in self.model.unfinished() if job.holder == owner]
+        job = held[number % len(held)] if held and number % 4 else self.pick(number)
         holds = job.holder == owner and job.status not in FINISHED
         record = ResultRecord(1, f"call-{job.records}", "clock", "noon", False, 1)
         try:
@@ -355,7 +357,8 @@ class JobStates(RuleBasedStateMachine):
     @precondition(lambda self: self.model.jobs)
     @rule(number=picks, stranger=st.booleans())
     def say(self, number: int, stranger: bool) -> None:
-        job = self.pick(number)
+        held = [job for job in self.model.unfinished() if job.holder]
+        job = held[number % len(held)] if held and number % 4 else self.pick(number)
         sent = self.run(self.mailbox.send(job.id, "Hurry.", tenant="stranger" if stranger else job.tenant))
         if stranger:
             assert sent is None
@@ -365,13 +368,13 @@ class JobStates(RuleBasedStateMachine):
             assert isinstance(sent, Sent)
             job.mail += 1
 
-    @precondition(lambda self: any(job.mail for job in self.model.jobs.values()))
-    @rule(owner=st.sampled_from([*OWNERS, None]), number=picks, repeated=st.booleans())
+    @precondition(lambda self: any(job.mail and job.holder for job in self.model.unfinished()))
+    @rule(owner=st.sampled_from([*OWNERS, None, None]), number=picks, repeated=st.booleans())
     def hear(self, owner: str | None, number: int, repeated: bool) -> None:
-        """Mostly by the holder, as an answer to `say` that is not heard tells nothing."""
-        spoken_to = [job for job in self.model.jobs.values() if job.mail]
+        """Mostly by the holder, since few walks come so far."""
+        spoken_to = [job for job in self.model.unfinished() if job.mail and job.holder]
         job = spoken_to[number % len(spoken_to)]
-        owner = owner or job.holder or OWNERS[0]
+        owner = owner or job.holder or ""
         holds = job.holder == owner and job.status not in FINISHED
         try:
             for _ in range(2 if repeated else 1):  # the first answer was lost
@@ -511,6 +514,7 @@ def test_the_lines_of_sessions_on_a_long_walk(redis_server: RedisServer, seed: i
     try:
         for _ in range(200):
             _step(machine, chance)
+            machine.the_store_is_as_the_model()
             machine.a_session_has_one_live_job_and_nobody_waits_without_one()
             machine.whose_turn_it_is_is_known()
             machine.whoever_is_idle_is_woken()
@@ -530,7 +534,10 @@ def test_the_lines_of_sessions_on_a_long_walk(redis_server: RedisServer, seed: i
 def _step(machine: JobStates, chance: random.Random) -> None:
     owner, number = chance.choice(OWNERS), chance.randrange(1000)
     match chance.choice(
-        ["submit"] * 3 + ["claim"] * 3 + ["finish"] * 2 + ["cancel", "release", "time", "sweep", "silence"]
+        ["submit"] * 3
+        + ["claim"] * 3
+        + ["finish"] * 2
+        + ["cancel", "release", "time", "sweep", "silence", "say", "say", "hear", "checkpoint", "fork"]
     ):
         case "submit":
             delayed, alone, session = chance.random() < 0.2, chance.random() < 0.2, chance.choice([*SESSIONS, None])
@@ -539,7 +546,7 @@ def _step(machine: JobStates, chance: random.Random) -> None:
         case "claim":
             machine.claim(owner, chance.randint(1, 4), chance.random() < 0.3)
         case "finish":
-            machine.finish_all(owner, chance.choice(ENDS))
+            machine.finish_all(owner, chance.choice(ENDS), hears=chance.random() < 0.5)
         case "silence":
             machine.fall_silent(owner)
         case "sweep":
@@ -554,6 +561,15 @@ def _step(machine: JobStates, chance: random.Random) -> None:
                     machine.release(owner, index, chance.choice([0, DELAY_MS]), chance.choice(REASONS))
         case "time":
             machine.time_passes(number)
+        case "say":
+            machine.say(number, stranger=False)
+        case "hear" if any(job.mail and job.holder for job in machine.model.unfinished()):
+            machine.hear(chance.choice([owner, None]), number, chance.random() < 0.3)
+        case "checkpoint":
+            machine.checkpoint(owner, number, chance.random() < 0.3)
+        case "fork":
+            part, beyond = chance.random(), chance.random() < 0.1
+            machine.fork(number, part, chance.random() < 0.5, chance.random() < 0.5, beyond)
 
 
 @pytest.mark.parametrize("status", sorted(FINISHED))
