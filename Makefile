@@ -24,7 +24,7 @@ up: $(READY) ## Start the one-machine stack and keep it up; Ctrl-C drains it (LI
 	@$(RUN) local up $(if $(filter 1,$(LIVE)),--live)
 
 test: lint types ## Lint, type-check and run the whole test suite
-	@$(RUN) pytest -q -n 2 --dist loadfile
+	@$(RUN) pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-gateway: $(READY) $(GATEWAY)/.ready ## Run workers through a real LiteLLM proxy (installs it, 600 MB)
 	@$(RUN) pytest -q -m gateway tests/gateway
