@@ -10,7 +10,7 @@
 local breaker = {}
 local FAILURES = 5            -- that open it; a success takes half a failure back
 -- Each time that an outage has lasted by so much of itself longer, somebody tries, but not more often or more seldom.
-local LONGER, FIRST_MS, LONGEST_MS = 1 / 64, 100, 60000
+local LONGER, FIRST_MS, LONGEST_MS = 1 / 40, 200, 60000
 local SLOW_START = 8
 
 function breaker.window() return math.min(limits_of.in_flight, get('window', limits_of.in_flight)) end

@@ -183,7 +183,7 @@ async def test_a_failing_provider_is_an_outage(redis: Any) -> None:
         await fail_until_nobody_may_call()
 
     assert caught.value.outage
-    assert 0 < caught.value.seconds <= 0.125
+    assert 0 < caught.value.seconds <= 0.25
 
 
 async def test_headers_are_told_when_they_are_news(redis: Any) -> None:
