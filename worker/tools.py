@@ -112,6 +112,8 @@ def tool(
 
     if effect not in tuple(Effect):
         raise TypeError(f"effect must be one of {', '.join(Effect)}, not {effect!r}")
+    if inspect.iscoroutinefunction(approval) or not (callable(approval) or approval in ("never", "always")):
+        raise TypeError("approval must be 'never', 'always', or a plain function of the arguments (no async)")
 
     def declare(function: Callable[..., Any]) -> Tool:
         name = function.__name__

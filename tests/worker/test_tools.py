@@ -465,6 +465,16 @@ def may_run(made: Tool, **given: Any) -> bool:
     return next_step({made.name: made}, ToolCall(1, "x", made.name, given, started=False)) is Step.RUN
 
 
+async def later(_arguments: dict[str, Any]) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("approval", [later, "sometimes", None])
+def test_an_approval_that_cannot_be_asked_is_refused_at_import(approval: Any) -> None:
+    with pytest.raises(TypeError, match="approval must be 'never', 'always', or a plain function"):
+        tool(effect="irreversible", approval=approval)
+
+
 def test_approval_is_never_always_or_by_the_arguments() -> None:
     assert may_run(declared(pay), euros=10**6)
     assert not may_run(declared(pay, approval="always"), euros=1)
