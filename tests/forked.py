@@ -75,5 +75,6 @@ def _live(part: str, environment: dict[str, str], output: Connection) -> None:
     output.close()
     os.environ.clear()
     os.environ.update(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = [part]
     runpy.run_module(part, run_name="__main__", alter_sys=True)

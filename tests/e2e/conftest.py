@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -10,8 +11,8 @@ from local.redis_server import RedisServer
 from tests.stack import Stack, stack
 
 
-@pytest.fixture(scope="session")
-def shared_stack() -> Iterator[tuple[Stack, ProviderProcess, RedisServer]]:
+@contextmanager
+def whole_stack() -> Iterator[tuple[Stack, ProviderProcess, RedisServer]]:
     settings = {
         "SLUICE_WORKER__AGENTS": json.dumps(
             ["tests.agents.effects", "tests.agents.circles", "tests.agents.errands", "examples.invoices"]
@@ -24,6 +25,12 @@ def shared_stack() -> Iterator[tuple[Stack, ProviderProcess, RedisServer]]:
         stack(redis.url, provider.url, workers=2, **settings) as running,
     ):
         yield running, provider, redis
+
+
+@pytest.fixture(scope="session")
+def shared_stack() -> Iterator[tuple[Stack, ProviderProcess, RedisServer]]:
+    with whole_stack() as made:
+        yield made
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
 from shared.redis_client import Redis
+from tests.prompts import scripted
 from tests.stack import Stack, stack
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,9 @@ def curls(name: str) -> str:
 def blocks(language: str) -> list[str]:
     """The code of this language in docs/client.md."""
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / "docs" / "client.md").read_text("utf-8"), re.DOTALL)
+
+
+DELETION = {"tools": [{"name": "delete_invoice", "input": {"number": "2026-001"}}]}
 
 
 def typed(commands: str, url: str) -> str:
@@ -110,6 +114,7 @@ def test_the_curl_beside_it_works(open_stack: Stack, name: str) -> None:
 
 def test_the_docs_are_a_program_that_needs_the_one_file_alone(running: Stack, tmp_path: Path) -> None:
     shutil.copy(ROOT / "client" / "sluice_client.py", tmp_path)
+    running.finished(running.submit("assistant", "Hello", session_id="chat-17"))
     program = "\n".join(blocks("python")).replace(DOCS_URL, running.api.url)
     (tmp_path / "program.py").write_text(program + '\nassert receive(b"{}", {}) == 400\n', "utf-8")
     done = run([sys.executable, str(tmp_path / "program.py")], running.api.url, cwd=tmp_path)
@@ -118,10 +123,16 @@ def test_the_docs_are_a_program_that_needs_the_one_file_alone(running: Stack, tm
 
 
 def test_the_curl_in_the_docs_works(running: Stack) -> None:
+    running.finished(running.submit("assistant", "Hello", session_id="chat-17"))
     job_id = running.submit("assistant", "Hello")
     running.finished(job_id)
+    asking = running.submit("invoices", scripted(turns=[DELETION, {"text": "Then not."}]))
+    (action,) = running.asked(asking)
     found = blocks("bash")
-    assert len(found) == 7
+    assert len(found) == 8
     for commands in found:
-        typed(commands.replace("JOB_ID", job_id).replace(DOCS_URL, running.api.url), running.api.url)
+        decides = "ACTION_ID" in commands
+        asked = commands.replace("ACTION_ID", action["id"]).replace("JOB_ID", asking if decides else job_id)
+        typed(asked.replace(DOCS_URL, running.api.url), running.api.url)
+    assert running.finished(asking)["status"] == "succeeded"
     assert "not_found" in run(["curl", "-sS", f"{running.api.url}/v1/jobs/{job_id}"], running.api.url).stdout

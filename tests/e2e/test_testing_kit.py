@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from local.testing.replies import reply
 from tests.agents.circles import circles
 from tests.agents.effects import effects
 from tests.agents.errands import errands
+from tests.e2e.conftest import whole_stack
 from tests.prompts import scripted
 from tests.stack import Stack
 from worker.agents import Agent, Budget
@@ -35,6 +36,13 @@ CASES: dict[str, tuple[Agent, Sequence[Reply], dict[str, Any]]] = {
     "it is cut": (invoice_agent, [say("Once upon", stop_reason="max_tokens")], {}),
     "it refuses": (invoice_agent, [say("No.", stop_reason="refusal")], {}),
 }
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Stack]:
+    """A stack of its own: elsewhere invoices are really deleted."""
+    with whole_stack() as (made, _, _):
+        yield made
 
 
 def prompt_of(replies: Sequence[Reply]) -> str:
