@@ -142,7 +142,7 @@ def test_an_irreversible_call_that_is_late_is_asked_about(
 def test_nobody_decides_and_the_job_goes_on(provider: ProviderProcess) -> None:
     with (
         RedisServer() as server,
-        stack(server.url, provider.url, SLUICE_ACTIONS__EXPIRE_SECONDS="1", **INVOICES) as running,
+        stack(server.url, provider.url, SLUICE_ACTIONS__EXPIRE_SECONDS="5", **INVOICES) as running,
     ):
         job_id = running.submit("invoices", tidying_up("2026-003"))
         (action,) = running.asked(job_id)
