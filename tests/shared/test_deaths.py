@@ -269,3 +269,17 @@ async def test_a_clock_that_is_set_forward_kills_nobody(
     monkeypatch.setattr(clock, "monotonic", lambda: began - 3590)
     await watching.sweep(judge=True)
     assert await claimed(queue, "b") == [job_id], "its silence went on"
+
+
+async def test_a_watch_that_dies_just_after_the_first_claim_is_soon_another_workers(redis: Any) -> None:
+    """It looks seldom while nobody holds anything, and may die before it has heard that somebody does now."""
+    queue = Queue(redis, retention_ms=60_000)
+    listening = redis.pubsub()
+    await listening.subscribe(keys.CONTROL + "w")
+    await redis.set(keys.WATCH, "w", px=30_000)
+
+    job_id = await submitted(queue)
+    assert await claimed(queue, "w", 1) == [job_id]
+
+    assert 0 < await redis.pttl(keys.WATCH) <= 5000
+    await listening.aclose()
