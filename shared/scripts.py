@@ -43,11 +43,10 @@ class Script:
     def __init__(self, name: str) -> None:
         self.name = name
         self._body = _read(name)
-        declared = _declared(self._body)
-        self.keys = tuple(declared["KEYS"])
-        self.args = tuple(declared["ARGV"])
-        self.each = tuple(declared.get("EACH", ()))
-        self.uses = tuple(declared.get("USES", ()))
+        self._header = _declared(self._body)
+        self.keys = tuple(self._header["KEYS"])
+        self.args = tuple(self._header["ARGV"])
+        self.each = tuple(self._header.get("EACH", ()))
         self._names = set(self.keys), set(self.args)
         self._names_of_each = set(self.each)
         self.text = self._text()
@@ -79,9 +78,9 @@ class Script:
             return await redis.eval(self.text, len(self.keys), *ordered)
 
     def _text(self) -> str:
-        lines = [f"local {line}" for line in _named(_declared(self._body))]
+        lines = [f"local {line}" for line in _named(self._header)]
         lines += _rows(len(self.args), self.each) if self.each else []
-        code = _inlined("\n".join([*map(_read, self.uses), self._body]))
+        code = _inlined("\n".join([*map(_read, self._header.get("USES", ())), self._body]))
         return "\n".join([*lines, *_constants(code), code])
 
 
@@ -105,7 +104,7 @@ class Function(Script):
         return await redis.fcall(self._called, len(self.keys), *ordered)
 
     def _text(self) -> str:
-        return _library(*_declared(self._body)["LIBRARY"])
+        return _library(*self._header["LIBRARY"])
 
 
 @cache
@@ -117,19 +116,17 @@ def script(name: str) -> Script:
 def _library(name: str) -> str:
     """All functions of it. Its name and theirs tell its version, so that two stand side by side during a deploy."""
     files = {path.stem: _read(path.stem) for path in sorted(_FOLDER.glob(f"{name}_*.lua"))}
-    functions = {file: text for file, text in files.items() if _declared(text).get("LIBRARY") == [name]}
-    headers = {file: _declared(text) for file, text in functions.items()}
+    headers = {file: header for file, text in files.items() if (header := _declared(text)).get("LIBRARY") == [name]}
     parts = dict.fromkeys(part for header in headers.values() for part in header["USES"])
     names = list(dict.fromkeys(each for header in headers.values() for each in (*header["KEYS"], *header["ARGV"])))
-    registered = (_registered(file, text, names) for file, text in functions.items())
+    registered = (_registered(file, files[file], header, names) for file, header in headers.items())
     code = _inlined("\n".join([f"local {', '.join(names)}", *map(_read, parts), *registered]))
     text = "\n".join([f"#!lua name=sluice_{name}_{_ANY_VERSION}", *_constants(code), code])
     return text.replace(_ANY_VERSION, _digest(text)[:12])
 
 
-def _registered(name: str, body: str, names: Sequence[str]) -> str:
+def _registered(name: str, body: str, header: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
     """Lua that makes a function of it. Of the library's names those that it does not take are nothing."""
-    header = _declared(body)
     unset = [each for each in names if each not in header["KEYS"] and each not in header["ARGV"]]
     opened = re.findall(r"^local function (open_\w+)", "\n".join(map(_read, header["USES"])), re.M)
     first, last = f"redis.register_function('{name}_{_ANY_VERSION}', function(KEYS, ARGV)", "end)"
