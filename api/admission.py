@@ -177,7 +177,7 @@ class Admission:
             case FullBecause.TENANT:
                 code, ahead = Code.TENANT_QUOTA, answer.waiting
                 reason = f"{ahead} jobs of yours are waiting already, which is as many as you may have"
-        seconds = retry_after(ahead, answer.pace)
+        seconds = retry_after(ahead, answer.pace, answer.wait_ms / 1000)
         return Problem(
             code,
             f"{reason}; try again in {seconds} seconds.",
@@ -220,10 +220,10 @@ def _count(job: Submission, answer: Outcome) -> None:
     metrics.SUBMITS.labels(job.spec.agent, type(answer).__name__.lower()).inc()
 
 
-def retry_after(ahead: int, pace: Pace) -> int:
+def retry_after(ahead: int, pace: Pace, at_least: float = 0) -> int:
     """Seconds until what is ahead has drained at the measured rate, jittered so that not all return at once: 1–300."""
     wait = pace.wait_seconds(ahead)
-    seconds = _UNKNOWN_RATE_SECONDS if wait is None else wait
+    seconds = max(at_least, _UNKNOWN_RATE_SECONDS if wait is None else wait)
     return _in_bounds(backoff.spread(min(seconds, 300)))
 
 

@@ -99,8 +99,8 @@ class FullBecause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueFull:
-    """Not taken. `waiting` are the tenant's own waiting jobs; `wait_ms` is when a limit in time lets it in again, 0 for
-    the other reasons."""
+    """Not taken. `waiting` are the tenant's own waiting jobs; `wait_ms` is when a limit in time lets it in again,
+    and before when no place of the tenant comes free, since its jobs that wait are due later; 0 for other reasons."""
 
     because: FullBecause
     waiting: int

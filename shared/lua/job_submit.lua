@@ -23,7 +23,7 @@
 --      or {'conflict', id}                           this key has made another job
 --      or {'busy', id}                               not taken: this job of its session is live
 --      or {'gone'}                                    not taken: its origin is not there any more
---      or {'full', reason, the tenant's waiting, ms until it may try again or 0}   not taken; reason is 'depth', 'wait',
+--      or {'full', reason, the tenant's waiting, ms until it may try again, at least, or 0}   not taken; reason is 'depth', 'wait',
 --                                                    'tenant', 'rate' or 'budget'
 --      or {'withheld'}                               not taken, since another was not and they belong together
 
@@ -36,11 +36,17 @@ local queue, list = queue_of(tenant), TENANT_JOBS .. tenant
 
 local function full(reason, wait_ms) return {'full', reason, tally(tenant).queued, wait_ms or 0} end
 
+-- Before then none of the tenant's jobs that wait for a time can start.
+local function ms_until_due()
+  local first = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')[2]
+  return first and math.max(0, first - now) or 0
+end
+
 -- Whether so many jobs more, of which so many may start now, leave no room for another: the refusal, or nil.
 local function crowded(more, ready_more)
   local waiting, own = tally('').queued + more, tally(tenant).queued + more
   if waiting >= tonumber(max_depth) then return full('depth') end
-  if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant') end
+  if tonumber(max_waiting) > 0 and own >= tonumber(max_waiting) then return full('tenant', ms_until_due()) end
   if tonumber(max_wait) > 0 then
     local _, running, slots, busy_ms = unpack(pace())
     local ready = tally('').queued + ready_more - in_nobodys_way()

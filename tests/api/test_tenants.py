@@ -55,6 +55,19 @@ async def test_a_tenant_at_its_cap_is_told_so_and_others_are_not(http: httpx2.As
     job_of(await http.post("/v1/jobs", json=WORK, headers=FLOOD | {"Idempotency-Key": "again"}), 202)
 
 
+async def test_a_tenant_whose_jobs_are_all_due_later_is_not_told_to_come_again_before(
+    http: httpx2.AsyncClient, worker: StandIn
+) -> None:
+    await worker.paced(slots=10, busy_seconds=1)
+    for _ in range(5):
+        job_of(await http.post("/v1/jobs", json=WORK | {"delay_seconds": 120}, headers=FLOOD), 202)
+
+    refused = await http.post("/v1/jobs", json=WORK, headers=FLOOD)
+
+    problem(refused, 429, "tenant_quota")
+    assert int(refused.headers["retry-after"]) >= 115
+
+
 async def test_turns_and_caps_are_those_of_the_settings(http: httpx2.AsyncClient, worker: StandIn) -> None:
     for _ in range(5):
         await http.post("/v1/jobs", json=WORK, headers=FLOOD)
