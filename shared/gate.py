@@ -8,9 +8,8 @@ longer than a moment, calls pass by `shared.fallback` instead.
 import asyncio
 import math
 import random
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -19,22 +18,24 @@ from shared import clock, ids, keys, log
 from shared.errors import NoRoomYet, RequestTooLarge, RetriesSpent, StoreUnavailable
 from shared.fallback import Fallback
 from shared.gate_commands import GateCommands
-from shared.lead import Lead
+from shared.gate_news import Item, News, begun, ended
+from shared.headers_seen import HeadersSeen
 from shared.outage import Outage
-from shared.pool import NOTHING_SAID, Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
+from shared.pool import Asker, Call, Headroom, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, until_reachable
 from shared.told import RedisAway, Told
+from shared.visits import Visits
 
 logger = log.get(__name__)
 
 KEEP_SECONDS = 2.0
 """How often a worker with calls at the gate says that it lives, and asks for what it may have missed."""
-OBSERVE_SECONDS = 0.5
-"""How seldom a worker passes on what headers say while nothing is new about it."""
+_MOMENT_SECONDS = 0.01
+"""So long the end of a call waits for a request to travel with."""
+_LEAST_PAUSE_SECONDS = 0.01
+"""Between two visits of a leader."""
 _DOUBT_SECONDS = 120.0
 """How long after a call was cancelled unanswered, its command may still be on its way."""
-_MISJUDGED, _MATTERS = 0.25, 0.002
-"""Of what was reserved for a call, and of the limit: by so much more or less is news."""
 _NOBODY = Call(Asker(""), 0, 0)
 
 
@@ -53,11 +54,11 @@ class Gate:
         self._pools: dict[str, Pool] = {}
         self._waiting: dict[str, dict[str, Told]] = {}
         self._in_flight: dict[str, dict[str, Reservation]] = {}
-        self._observed: dict[str, float] = {}
-        self._limits_seen: dict[str, dict[str, int]] = {}
+        self._headers = HeadersSeen()
         self._doubts_until: dict[str, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._lead = Lead(self._come_again)
+        self._lead = Visits(lambda pool: self._in_background(self._come_again(pool)))
+        self._news = News(self._tell)
         self._outage = Outage(self.keep, self._call_off)
         self._fallback = Fallback(self._outage, self._adopt, partial(self._leave, jitter=0.5))
 
@@ -90,7 +91,9 @@ class Gate:
                     return await self._line_up(call_id, pool, call, until, leaving, in_outage)
                 # Its place in line stays its own meanwhile.
                 self._doubt(pool)
-                if passed := await self._fallback.reserve(call_id, pool, self._limits(pool), call, flying, leaving):
+                if passed := await self._fallback.reserve(
+                    call_id, pool, self._headers.limits(pool), call, flying, leaving
+                ):
                     return passed
         except BaseException:
             self._doubt(pool)
@@ -110,8 +113,7 @@ class Gate:
             told = waiting[call_id] = Told()
             answer = await until_reachable(partial(self._enter, call_id, pool, call, place))
             _check(answer, pool, in_outage)
-            what, ms, input_tokens, output_tokens, place, next_ms, leads = answer
-            self._lead(pool, next_ms, leads)
+            what, ms, input_tokens, output_tokens, place = answer
             wait: float | None = ms / 1000
             if what == "shut":
                 self._fallback.shut(pool, ms / 1000)
@@ -132,13 +134,14 @@ class Gate:
         """To be called when an answer begins: what its headers say is news only then."""
         if self._fallback.has(reservation.id):  # the books do not know what else has passed meanwhile
             return
-        pool, now = reservation.pool, clock.monotonic()
-        news = headroom.limit and headroom.limit != self._limits_seen.get(pool.name)
-        due = headroom.scarce and now - self._observed.get(pool.name, 0) >= OBSERVE_SECONDS
-        if news or due or reservation.awaited or _misjudged(reservation, headroom):
-            self._limits_seen[pool.name] = dict(headroom.limit)
-            self._observed[pool.name] = now
-            self._in_background(self._observe(pool, headroom, reservation.id))
+        if (within := self._headers.told_within(reservation, headroom)) is not None:
+            self._news.tell(reservation.pool, begun(reservation.id, headroom), within)
+
+    def answered(self, reservation: Reservation, used: Used) -> None:
+        """Ends a call that went well, as `settle` does, but the gate learns of it a moment later."""
+        if not self._passed_here(reservation, spent := Spent("ok", used)):
+            within = 0.0 if reservation.awaited else _MOMENT_SECONDS
+            self._news.tell(reservation.pool, ended(reservation, spent, random.random()), within)  # noqa: S311
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
         """Ends a call: frees its place, corrects the budget by what was used, learns from it.
@@ -146,14 +149,22 @@ class Gate:
         Never raises: an answer that was paid for must not be lost to the books. Without Redis it is done later, and
         when it is cancelled it goes on in the background.
         """
-        passed = self._in_flight.get(reservation.pool.name, {}).pop(reservation.id, None)
-        if passed and self._fallback.settle(passed, spent):
+        if self._passed_here(reservation, spent):
             return
         leave = partial(self._leave, reservation, spent, random.random())  # noqa: S311  (spreads fleets)
         if self._outage.lasts:
             self._in_background(until_reachable(leave))
         else:
             await asyncio.shield(self._in_background(self._settle(reservation.pool, leave)))
+
+    async def close(self) -> None:
+        """Tells what was left for later."""
+        await self._news.close()
+
+    def _passed_here(self, reservation: Reservation, spent: Spent) -> bool:
+        """Whether the call that ends had passed without the gate: then all is seen to."""
+        passed = self._in_flight.get(reservation.pool.name, {}).pop(reservation.id, None)
+        return passed is not None and self._fallback.settle(passed, spent)
 
     async def _settle(self, pool: Pool, leave: "partial[Any]") -> None:
         try:
@@ -184,42 +195,56 @@ class Gate:
             if not busy and self._outage.over.is_set():
                 continue
             known = [*waiting, *self._in_flight.get(name, ())] if doubtful else None
-            with self._outage.noticing():
-                next_ms, leads, granted, unknown, living = await self.commands.keep(pool, list(waiting), known)
+            with self._asking(pool) as news:
+                heed, granted, unknown, living = await self.commands.keep(pool, list(waiting), known, news)
+            self._heed(pool, news, *heed)
             self._fallback.count(pool, living)
             for call_id, wait_ms in zip(granted[::2], granted[1::2], strict=True):
-                _tell(waiting, call_id, wait_ms / 1000)
+                _let_know(waiting, call_id, wait_ms / 1000)
             for call_id in unknown:
-                _tell(waiting, call_id, None)
-            self._lead(pool, next_ms, leads)
+                _let_know(waiting, call_id, None)
 
     def _doubt(self, pool: Pool) -> None:
         """The gate may hold calls of ours that we know nothing of."""
         self._doubts_until[pool.name] = clock.monotonic() + _DOUBT_SECONDS
 
-    def _come_again(self, pool: Pool) -> None:
-        self._in_background(self._observe(pool))
-
-    async def _observe(self, pool: Pool, headroom: Headroom = NOTHING_SAID, call_id: str = "") -> None:
-        with suppress(StoreUnavailable), self._outage.noticing():
-            # In vain, it is no news any more; the lead passes to whoever comes next.
-            self._lead(pool, *await self.commands.observe(pool, headroom, call_id))
+    async def _come_again(self, pool: Pool) -> None:
+        with suppress(StoreUnavailable):  # in vain the lead passes to whoever comes next
+            await self._tell(pool)
 
     async def _enter(self, call_id: str, pool: Pool, call: Call, place: str) -> Any:
         try:
-            with self._outage.noticing():
-                return await self.commands.enter(call_id, pool, call, place)
+            with self._asking(pool) as news:
+                heed, answer = await self.commands.enter(call_id, pool, call, place, news)
         except StoreUnavailable:
             if self._outage.lasts:
                 raise RedisAway from None
             raise
+        self._heed(pool, news, *heed)
+        return answer
 
     async def _leave(self, reservation: Reservation, spent: Spent, jitter: float) -> None:
-        with self._outage.noticing():
-            next_ms, leads, recoveries = await self.commands.leave(reservation, spent, jitter)
-        self._lead(reservation.pool, next_ms, leads)
-        if spent.outcome == "ok":
-            self._on_answer(reservation.pool.name, recoveries)
+        await self._tell(reservation.pool, ended(reservation, spent, jitter))
+
+    async def _tell(self, pool: Pool, *more: Item) -> None:
+        with self._asking(pool) as news:
+            heed = await self.commands.tell(pool, *news, *more)
+        self._heed(pool, [*news, *more], *heed)
+
+    @contextmanager
+    def _asking(self, pool: Pool) -> Iterator[list[Item]]:
+        """Around every request that takes news along."""
+        with self._outage.noticing(), self._news.along(pool) as news:
+            yield news
+
+    def _heed(self, pool: Pool, told: list[Item], next_ms: int, leads: int, recoveries: int, heard_ms: int) -> None:
+        """What every answer begins with."""
+        if leads and next_ms >= 0:
+            self._lead.within(pool, max(_LEAST_PAUSE_SECONDS, next_ms / 1000))
+        self._headers.heard(pool, heard_ms / 1000)
+        for item in told:
+            if item.get("outcome") == "ok":
+                self._on_answer(pool.name, recoveries)
 
     async def _adopt(self, passed: Reservation, seconds_ago: float) -> None:
         with self._outage.noticing():
@@ -230,11 +255,6 @@ class Gate:
         self._fallback.close_books()
         for told in chain.from_iterable(waiting.values() for waiting in self._waiting.values()):
             told.call_off()
-
-    def _limits(self, pool: Pool) -> Limits:
-        """Those that are known last."""
-        seen = {name: limit for name, limit in self._limits_seen.get(pool.name, {}).items() if limit >= 1}
-        return replace(pool.limits, **seen)
 
     def _in_background(self, doing: Any) -> "asyncio.Task[Any]":
         task = asyncio.create_task(doing)
@@ -256,14 +276,6 @@ def _check(answer: Any, pool: Pool, in_outage: bool) -> None:
             raise NoRoomYet(answer[1] / 1000, outage=True)
 
 
-def _misjudged(reservation: Reservation, headroom: Headroom) -> bool:
-    """Whether the call is far from what was reserved for it, and far enough to matter to others."""
-    if headroom.input_tokens is None:
-        return False
-    off = abs(headroom.input_tokens - reservation.input_tokens)
-    return off > _MISJUDGED * reservation.input_tokens and off > _MATTERS * reservation.pool.limits.input
-
-
-def _tell(waiting: dict[str, Told], call_id: str, wait: float | None) -> None:
+def _let_know(waiting: dict[str, Told], call_id: str, wait: float | None) -> None:
     if told := waiting.get(call_id):  # it may have gone meanwhile
         told.tell(wait)

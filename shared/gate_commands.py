@@ -1,25 +1,24 @@
-"""What a worker tells the gate: one method per script in `shared/lua/gate_*.lua`, each one atomic step."""
+"""What a worker asks of the gate: one method per function in `shared/lua/gate_*.lua`, each one atomic step."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared import keys
-from shared.pool import NOTHING_SAID, Call, Headroom, Pool, Reservation, Spent
+from shared.gate_news import Item
+from shared.pool import Call, Pool, Reservation
 from shared.redis_client import Redis
 from shared.scripts import script
 
-_LONGEST_PAUSE_SECONDS = 3600.0
-
 
 class GateCommands:
-    """Answers are as the scripts' headers say. Raises StoreUnavailable."""
+    """Answers are as the scripts' headers say. `news` is told before anything else is done. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, owner: str) -> None:
         self._redis = redis
         self._owner = owner
 
-    async def enter(self, call_id: str, pool: Pool, call: Call, place: str = "") -> Any:
+    async def enter(self, call_id: str, pool: Pool, call: Call, place: str = "", news: Sequence[Item] = ()) -> Any:
         """`place` is where the call stood in line before, '' for a new one."""
         wanted = {
             "tenant": call.asker.tenant,
@@ -34,29 +33,25 @@ class GateCommands:
         }
         return await script("gate_enter")(
             self._redis,
-            _keys(pool, estimates=True),
-            {"asking": call_id, "worker": self._owner, "call": json.dumps(wanted), "limits": pool.limits.as_json()},
-        )
-
-    async def observe(self, pool: Pool, headroom: Headroom = NOTHING_SAID, call_id: str = "") -> Any:
-        """What the answer to a call of this id began with; without it, the leader comes again."""
-        said = {
-            "limit": dict(headroom.limit),
-            "remaining": dict(headroom.remaining),
-            "input": False if headroom.input_tokens is None else headroom.input_tokens,
-        }
-        return await script("gate_observe")(
-            self._redis,
             _keys(pool),
             {
+                "asking": call_id,
                 "worker": self._owner,
-                "id": call_id,
-                "said": "" if headroom is NOTHING_SAID else json.dumps(said),
+                "call": json.dumps(wanted),
+                "said": _said(news),
                 "limits": pool.limits.as_json(),
             },
         )
 
-    async def keep(self, pool: Pool, waiting: list[str], known: Iterable[str] | None = None) -> Any:
+    async def tell(self, pool: Pool, *news: Item) -> Any:
+        """Nothing, when the leader comes again."""
+        return await script("gate_tell")(
+            self._redis, _keys(pool), {"worker": self._owner, "said": _said(news), "limits": pool.limits.as_json()}
+        )
+
+    async def keep(
+        self, pool: Pool, waiting: list[str], known: Iterable[str] | None = None, news: Sequence[Item] = ()
+    ) -> Any:
         """`known` are all calls of this worker, if the gate may hold others of it."""
         return await script("gate_keep")(
             self._redis,
@@ -65,29 +60,8 @@ class GateCommands:
                 "worker": self._owner,
                 "ids": json.dumps(waiting),
                 "known": "" if known is None else json.dumps(dict.fromkeys(known, True)),
+                "said": _said(news),
                 "limits": pool.limits.as_json(),
-            },
-        )
-
-    async def leave(self, reservation: Reservation, spent: Spent, jitter: float) -> Any:
-        used, retry_after = spent.used, spent.retry_after
-        ending = {
-            "outcome": spent.outcome,
-            "used": {"requests": used.requests, "input": used.input, "output": used.output} if used else False,
-            "limit": dict(spent.headroom.limit),
-            # By the end of an answer, what was left at its beginning is no news.
-            "remaining": dict(spent.headroom.remaining) if spent.outcome == "busy" else {},
-            "retry_ms": -1 if retry_after is None else min(retry_after, _LONGEST_PAUSE_SECONDS) * 1000,
-            "jitter": jitter,
-        }
-        return await script("gate_leave")(
-            self._redis,
-            _keys(reservation.pool, estimates=True),
-            {
-                "id": reservation.id,
-                "worker": self._owner,
-                "ending": json.dumps(ending),
-                "limits": reservation.pool.limits.as_json(),
             },
         )
 
@@ -107,7 +81,7 @@ class GateCommands:
         }
         return await script("gate_adopt")(
             self._redis,
-            _keys(passed.pool) | {"adopted": keys.gate_adopted(passed.pool.name, passed.id)},
+            keys.gate(passed.pool.name) | {"adopted": keys.gate_adopted(passed.pool.name, passed.id)},
             {
                 "worker": self._owner,
                 "id": passed.id,
@@ -118,6 +92,9 @@ class GateCommands:
         )
 
 
-def _keys(pool: Pool, *, estimates: bool = False) -> dict[str, str]:
-    learned = {"estimates": keys.gate_estimates(pool.name)} if estimates else {}
-    return keys.gate(pool.name) | learned
+def _keys(pool: Pool) -> dict[str, str]:
+    return keys.gate(pool.name) | {"estimates": keys.gate_estimates(pool.name)}
+
+
+def _said(news: Sequence[Item]) -> str:
+    return json.dumps(news) if news else ""

@@ -122,22 +122,24 @@ class ModelCaller:
         on_broken: Callable[[BrokenRecord], None],
     ) -> ModelRecord:
         started, heard = clock.monotonic(), _Heard()
-        outcome, spent = CANCELLED, Spent()
+        outcome, lost = CANCELLED, Spent()
         try:
             answer = await target.provider.stream(
                 request, on_text, lambda headroom: self._gate.observe(reservation, headroom), heard
             )
-            outcome, spent = "ok", _spent(answer)
+            outcome = "ok"
         except ProviderError as error:
             error.pool = target.pool.name
-            outcome, spent = error.type, _lost(error)
+            outcome, lost = error.type, _lost(error)
             heard.began = heard.began or error.began
             raise
         finally:
             metrics.CALL_SECONDS.labels(target.name, outcome).observe(clock.monotonic() - started)
-            if heard.began and outcome != "ok":
-                on_broken(_broken(target, reservation.call, heard.usage, outcome))
-            await self._gate.settle(reservation, spent)
+            if outcome != "ok":
+                if heard.began:
+                    on_broken(_broken(target, reservation.call, heard.usage, outcome))
+                await self._gate.settle(reservation, lost)
+        self._gate.answered(reservation, Used(1, answer.usage.counted_input_tokens, answer.usage.output_tokens))
         return _record(target, reservation.call, answer, clock.monotonic() - started)
 
     async def _pass_gate(
@@ -167,10 +169,6 @@ class _Heard:
 def _characters(request: ModelRequest) -> int:
     """The size of a request, from which its tokens are estimated."""
     return len(request.system) + len(json.dumps([weighed(request.messages), request.tools], ensure_ascii=False))
-
-
-def _spent(answer: Answer) -> Spent:
-    return Spent("ok", Used(1, answer.usage.counted_input_tokens, answer.usage.output_tokens))
 
 
 def _lost(error: ProviderError) -> Spent:

@@ -112,6 +112,7 @@ class Parts:
     async def close(self) -> None:
         for target in self._targets.values():
             await target.provider.close()
+        await self.gate.close()
         await close(self.redis)
 
 

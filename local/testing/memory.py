@@ -5,7 +5,7 @@ import math
 
 from shared.errors import LeaseLost
 from shared.journal import from_json, to_json
-from shared.pool import Call, Headroom, Pool, Reservation, Spent
+from shared.pool import Call, Headroom, Pool, Reservation, Spent, Used
 from shared.scratchpad import MAX_NOTES
 from shared.turn import ModelRecord, Record
 
@@ -67,6 +67,9 @@ class OpenGate:
         return Reservation("call", pool, call, 0, 0, "")
 
     def observe(self, reservation: Reservation, headroom: Headroom) -> None:
+        pass
+
+    def answered(self, reservation: Reservation, used: Used) -> None:
         pass
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:

@@ -6,7 +6,7 @@
 -- ARGV worker id call age_ms limits
 --   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, input, output, most: output at most}
 --   age_ms   how long ago it began
--- RETURNS {next ms, leads}   see gate_granting
+-- RETURNS see gate_granting
 local REFILLED_MS = BURST * 60000  -- what was spent longer ago has flowed in again: nobody else could spend it
 local REMEMBERED_MS = 600000
 
@@ -37,4 +37,4 @@ if redis.call('SET', adopted, '1', 'NX', 'PX', REMEMBERED_MS) then
   if waits then line.leave(id, cmsgpack.unpack(waits)) end
   if not flies then adopt(cjson.decode(call), tonumber(age_ms)) end  -- else it was granted meanwhile: that is it
 end
-return {grants.conclude(worker)}
+return grants.conclude(worker)

@@ -1,19 +1,21 @@
 -- gate_enter: a model call wants to pass. It is granted at once when it is its turn and there is room, else it waits in
 -- line and its worker is told when it may go. Safe to repeat with the same id.
 -- LIBRARY gate
--- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
+-- USES gate_pool gate_usage gate_buckets gate_headers gate_breaker gate_line gate_granting gate_news
 -- KEYS state high standard low waiting tenants calls tags estimates holders
--- ARGV asking worker call limits
+-- ARGV asking worker call said limits
 --   asking   the call's id
 --   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before, false
 --            for a new one, again: whether it stood there because the provider refused or failed it}
 --   limits   JSON {requests, input, output: per minute; in_flight}: what the settings say; what was learned goes before
--- RETURNS {'granted', ms to wait, input, output, place, next ms, leads}      the last two: see gate_granting
+--   said     see gate_news
+-- RETURNS {see gate_granting,
+--         {'granted', ms to wait, input, output, place}
 --      or {'tries', the same}                      granted as the one call that tries whether the provider is back
 --      or {'waiting', ms that it may take, and the same}
 --      or {'shut', ms until somebody may try, and the same}    it waits while nobody may pass
 --      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
---      or {'spent'}                                it comes again, and there have been too many retries of late
+--      or {'spent'}}                               it comes again, and there have been too many retries of late
 local DENSITY, OUTPUT = 0.3, 500  -- tokens per character and of an answer, until they are learned
 local FAR_TOO_LARGE = 2      -- by this factor, as long as an agent's tokens per character are not known
 local RETRY, RETRIES = 10, 100  -- calls that pay for one, and that count at most
@@ -21,13 +23,15 @@ local RETRY, RETRIES = 10, 100  -- calls that pay for one, and that count at mos
 local wanted = cjson.decode(call)
 
 local function answer(what, ms, entry)
-  local next_ms, leads = grants.conclude(worker, asking)
+  local concluded = grants.conclude(worker, asking)
   local closed = (saved.breaker or 'closed') == 'closed'
   if granted[asking] then what, ms = 'granted', granted[asking] end
   if what == 'granted' and not closed and saved.canary == asking then what = 'tries' end
   if what == 'waiting' and not closed then what, ms = 'shut', math.max(0, get('open_until', 0) - now) end
-  return {what, math.ceil(ms), entry.input, entry.output, string.format('%.16g', entry.place), next_ms, leads}
+  return {concluded, {what, math.ceil(ms), entry.input, entry.output, string.format('%.16g', entry.place)}}
 end
+
+local function turned_away(...) return {grants.conclude(worker), {...}} end
 
 local function entry_of()
   local known = redis.call('HGET', estimates, wanted.agent)
@@ -57,6 +61,7 @@ end
 
 meter.flow()
 grants.sign_of_life()
+news.take(said)
 local passed, waits = redis.call('HGET', calls, asking), not line.nobody_waits() and redis.call('HGET', waiting, asking)
 if passed then
   passed = cmsgpack.unpack(passed)
@@ -68,8 +73,10 @@ if waits then
 end
 
 local entry = entry_of()
-if entry.input > buckets.input.limit then return {'too_large', entry.input, math.floor(buckets.input.limit)} end
-if not may_try_again() then return {'spent'} end
+if entry.input > buckets.input.limit then
+  return turned_away('too_large', entry.input, math.floor(buckets.input.limit))
+end
+if not may_try_again() then return turned_away('spent') end
 line.take_place(entry)
 
 -- Most calls find nobody in line.

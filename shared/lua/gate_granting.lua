@@ -3,11 +3,14 @@
 -- come again then; all others are told by a message, so that nobody asks in vain.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines granted; grants, a table of functions; and open_granting
+-- RETURNS nothing: it defines granted; grants, a table of functions; and open_granting. Functions that let calls pass
+--   answer {next ms, leads, recoveries, heard ms}: ms until somebody is to come again or -1, whether that is this worker
+--   (1 or 0), how often the breaker has closed again, and how long ago an answer's headers told of the buckets
 
 local grants = {}
 local HORIZON_MS = 30
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
+local SIGN_EVERY_MS = 1000
 local BURY_EVERY_MS = 1000
 local NOBODY_SPOKE_MS = 3000 -- Redis was away: then the silence is nobody's
 local MOST_LOOKED_THROUGH = 2000  -- calls in line: some milliseconds
@@ -31,7 +34,10 @@ end
 
 -- This worker lives.
 function grants.sign_of_life()
-  if redis.call('ZADD', holders, now, worker) == 1 then redis.call('PEXPIRE', holders, DAY_MS) end
+  local last = redis.call('ZSCORE', holders, worker)
+  if last and now - last < SIGN_EVERY_MS then return end
+  redis.call('ZADD', holders, now, worker)
+  if not last then redis.call('PEXPIRE', holders, DAY_MS) end
 end
 
 -- From now on the call is in flight.
@@ -154,7 +160,7 @@ function grants.balance()
   saved.speed, saved.to_come, saved.beyond, saved.reserved = 0, 0, 0, 0
 end
 
--- The end of every script. Returns ms until somebody is to come again or -1, and whether that is this worker.
+-- The end of every function.
 function grants.conclude(worker, asking)
   grants.bury_the_dead()
   grants.balance()
@@ -162,5 +168,5 @@ function grants.conclude(worker, asking)
   local leads = grants.lead(worker, next_ms)
   grants.renew()
   close_pool()
-  return math.ceil(next_ms), leads
+  return {math.ceil(next_ms), leads, get('recoveries', 0), now - get('heard_at', 0)}
 end

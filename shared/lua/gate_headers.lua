@@ -56,6 +56,7 @@ end
 -- believed stays. Nothing left may also mean a debt, and what was said of a later moment goes before.
 function word.levels(remaining, call)
   local age = math.max(0, now - call.starts)
+  saved.heard_at = now
   saved.hears_after = saved.hears_after and saved.hears_after + OF_LATE * (age - saved.hears_after) or age
   for name, bucket in pairs(buckets) do
     local left, i = remaining[name], INDEX[name]

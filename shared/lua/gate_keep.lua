@@ -2,12 +2,13 @@
 -- lost, about calls that the gate knows nothing of any more, which are to enter again, and about those that the worker
 -- knows nothing of: a cancelled call whose own command came late, over a link that was silent.
 -- LIBRARY gate
--- USES gate_pool gate_usage gate_buckets gate_breaker gate_line gate_granting
--- KEYS state high standard low waiting tenants calls tags holders
--- ARGV worker ids known limits
+-- USES gate_pool gate_usage gate_buckets gate_headers gate_breaker gate_line gate_granting gate_news
+-- KEYS state high standard low waiting tenants calls tags estimates holders
+-- ARGV worker ids known said limits
 --   ids      JSON list: its calls that wait
 --   known    JSON object with all its calls, in flight or waiting, as names; '' when it has no doubts
--- RETURNS {next ms, leads, {id, ms to wait, …} granted, {id, …} unknown, living workers}
+--   said     see gate_news
+-- RETURNS {see gate_granting, {id, ms to wait, …} granted, {id, …} unknown, living workers}
 local SETTLED_MS = 5000  -- after which a call in flight must be known to its worker
 
 local function give_up_unknown(mine)
@@ -20,8 +21,9 @@ end
 
 meter.flow()
 grants.sign_of_life()
+news.take(said)
 if known ~= '' then give_up_unknown(cjson.decode(known)) end
-local next_ms, leads = grants.conclude(worker)
+local concluded = grants.conclude(worker)
 local passed, unknown = {}, {}
 for _, id in ipairs(cjson.decode(ids)) do
   local call = redis.call('HGET', calls, id)
@@ -32,4 +34,4 @@ for _, id in ipairs(cjson.decode(ids)) do
     unknown[#unknown + 1] = id
   end
 end
-return {next_ms, leads, passed, unknown, redis.call('ZCARD', holders)}
+return {concluded, passed, unknown, redis.call('ZCARD', holders)}

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from shared.gate import Gate
+from shared.gate_news import begun
 from shared.pool import HELD_UP_BY, Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis
 
@@ -25,7 +26,7 @@ def gate(redis: Redis) -> Gate:
 async def crowded(gate: Gate) -> AsyncIterator[Gate]:
     """One call is in flight; three wait since the provider said that it takes no more, two of them another tenant's."""
     passed = await gate.reserve(POOL, CALL)
-    await gate.commands.observe(POOL, Headroom({"requests": 6}, {"requests": 0}))
+    await gate.commands.tell(POOL, begun("", Headroom({"requests": 6}, {"requests": 0})))
     waiting = {"call_2": CALL, "call_3": OTHERS, "call_4": OTHERS}
     for call_id, call in waiting.items():
         await gate.commands.enter(call_id, POOL, call, "")

@@ -11,6 +11,7 @@ from local.service_process import ServiceProcess
 from shared import clock, keys
 from shared.fleet import Fleet
 from shared.gate import Gate
+from shared.gate_news import begun
 from shared.job import Schedule, WaitReason
 from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
 from shared.queue import Queue
@@ -195,7 +196,7 @@ async def test_limits_show_whose_calls_wait(http: httpx2.AsyncClient, redis: Red
         for n, name in enumerate(("acme", "globex", "globex"))
     }
     passed = await gate.reserve(pool, calls["call_0"])
-    await gate.commands.observe(pool, Headroom({"requests": 6}, {"requests": 0}))
+    await gate.commands.tell(pool, begun("", Headroom({"requests": 6}, {"requests": 0})))
     for call_id, call in calls.items():
         await gate.commands.enter(call_id, pool, call, "")
 

@@ -5,6 +5,7 @@ import itertools
 import random
 from dataclasses import dataclass
 
+from shared.gate_news import begun
 from shared.pool import Headroom, Pool, Spent, Used
 from tests.properties.provider_model import Bucket, Provider
 from tests.shared.gating import Entry, Gates, call
@@ -77,7 +78,7 @@ class Fleet:
             input_tokens, output_tokens = self.sizes[call_id]
             if self.provider.begin(call_id, self.gates.now, input_tokens, output_tokens):
                 if any(left < 0.2 * self.provider.buckets[name].limit for name, left in self._remaining().items()):
-                    await self.gates.worker().commands.observe(self.pool, self._headroom(), call_id)
+                    await self.gates.worker().commands.tell(self.pool, begun(call_id, self._headroom()))
             else:
                 await self._refused(call_id)
 

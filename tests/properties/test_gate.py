@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from local.redis_server import RedisServer
 from shared import keys
 from shared.job import Priority
-from shared.pool import NOTHING_SAID, Headroom, Spent, Used
+from shared.pool import Headroom, Spent, Used
 from shared.redis_client import connect
 from tests.key_leaks import leaked_keys
 from tests.properties.gate_fleet import exact_provider
@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
         """At the failover to a replica, say. The provider's goes on."""
         real = self.gates.now
         self.run(self.gates.set_clock(real + seconds))
-        self.run(self.gates.worker().commands.observe(POOL, NOTHING_SAID))
+        self.run(self.gates.worker().commands.tell(POOL))
         self.run(self.gates.set_clock(real))
 
     @precondition(lambda self: self.entries)
@@ -151,7 +151,7 @@ class Machine(RuleBasedStateMachine):
         if not begun:
             return
         call_id = begun[pick % len(begun)]
-        self.run(self.gates.worker().commands.observe(POOL, self.provider.said[call_id], call_id))
+        self.run(self.gates.worker().commands.tell(POOL, begun(call_id, self.provider.said[call_id])))
         self.pass_time()
 
     @precondition(lambda self: len(self.dead) < len(WORKERS) - 1)

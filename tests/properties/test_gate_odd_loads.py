@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from shared.gate_news import begun
 from shared.pool import Limits, Pool, Spent, Used
 from tests.properties.gate_fleet import Fleet, Load, exact_provider
 from tests.shared.gating import Gates, call
@@ -59,7 +60,7 @@ class OddFleet(Fleet):
             input_tokens, output_tokens = self.sizes[call_id]
             if self.provider.begin(call_id, self.gates.now, input_tokens, output_tokens):
                 told = replace(self._headroom(), input_tokens=input_tokens)
-                await self.gates.worker().commands.observe(self.pool, told, call_id)
+                await self.gates.worker().commands.tell(self.pool, begun(call_id, told))
             else:
                 await self._refused(call_id)
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from shared.gate import OBSERVE_SECONDS
+from shared.gate_news import begun
+from shared.headers_seen import HEARD_SECONDS
 from shared.pool import Headroom, Limits, Pool
 from tests.properties.gate_fleet import Fleet, Load
 from tests.properties.provider_model import Bucket, Provider
@@ -20,10 +21,11 @@ STEP_SECONDS = 0.01
 
 @dataclass
 class LateHeaders(Fleet):
-    """Answers begin long after their calls were let in; each worker passes on one of them at a time."""
+    """Answers begin long after their calls were let in; of what they say, some of it is told, and somewhat later."""
 
     begun: list[tuple[float, str, Headroom]] = field(default_factory=list)
-    observed: dict[str, float] = field(default_factory=dict)
+    told_last: float = 0
+    on_their_way: list[tuple[float, str, Headroom]] = field(default_factory=list)
 
     async def _arrive(self) -> None:
         while self.arriving and self.arriving[0][0] <= self.gates.now:
@@ -41,9 +43,9 @@ class LateHeaders(Fleet):
 
     async def _hear(self, call_id: str, headroom: Headroom) -> None:
         worker = self.entries[call_id].worker
-        if headroom.scarce and self.gates.now - self.observed.get(worker, 0) >= OBSERVE_SECONDS:
+        if headroom.scarce and self.gates.now - self.observed.get(worker, 0) >= HEARD_SECONDS:
             self.observed[worker] = self.gates.now
-            await self.gates.worker(worker).commands.observe(self.pool, headroom, call_id)
+            await self.gates.worker(worker).commands.tell(self.pool, begun(call_id, headroom))
 
     def _in_thousands(self) -> Headroom:
         """As the provider says what is left of large limits."""

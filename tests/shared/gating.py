@@ -8,8 +8,9 @@ import pytest
 from shared import keys, scripts
 from shared.gate import KEEP_SECONDS, Gate
 from shared.gate_inspector import GateInspector
+from shared.gate_news import begun, ended
 from shared.job import Priority
-from shared.pool import NOTHING_SAID, Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
+from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
 
 _CLOCK = "test:clock"
 _ASKED = "redis.call('TIME')"
@@ -55,7 +56,7 @@ class Gates:
         while self.now < until:
             await self.set_clock(min(until, self.now + step))
             if where:
-                await self.worker().commands.observe(where, NOTHING_SAID)
+                await self.worker().commands.tell(where)
                 if self.now >= self._kept + KEEP_SECONDS:
                     await self._keep(where)
 
@@ -70,7 +71,7 @@ class Gates:
         entry = await self.enter(where, call("scout", agent="scout", input=1, output=1))
         limits = where.limits
         shown = {"requests": limits.requests, "input": limits.input, "output": limits.output}
-        await self.worker().commands.observe(where, Headroom({}, shown), entry.id)
+        await self.worker().commands.tell(where, begun(entry.id, Headroom({}, shown)))
         await self.leave(entry, Spent(used=Used()))
         await self.later(60)
 
@@ -87,11 +88,11 @@ class Gates:
 
     async def enter(self, where: Pool, wanted: Call, *, worker: str = "w1", call_id: str = "") -> "Entry":
         call_id = call_id or f"call_{next(_ids)}"
-        answer = await self.worker(worker).commands.enter(call_id, where, wanted, wanted.place)
-        return Entry(call_id, where, wanted, worker, answer)
+        heed, answer = await self.worker(worker).commands.enter(call_id, where, wanted, wanted.place)
+        return Entry(call_id, where, wanted, worker, heed, answer)
 
     async def leave(self, entry: "Entry", spent: Spent) -> None:
-        await self.worker(entry.worker).commands.leave(entry.reservation, spent, 0.5)
+        await self.worker(entry.worker).commands.tell(entry.where, ended(entry.reservation, spent, 0.5))
 
     async def ends(self, entry: "Entry", *, input: int = 90, output: int = 50) -> None:
         """It has succeeded, and used so much."""
@@ -111,13 +112,16 @@ class Entry:
     """A call at the gate. `granted` and `wait` (seconds) are what it was told when it came, `spent` that it was not let
     in line."""
 
-    def __init__(self, call_id: str, where: Pool, wanted: Call, worker: str, answer: list[Any]) -> None:
+    def __init__(
+        self, call_id: str, where: Pool, wanted: Call, worker: str, heed: list[int], answer: list[Any]
+    ) -> None:
         self.id = call_id
         self.worker = worker
         self.spent = answer[0] == "spent"
         if self.spent:
-            answer = ["spent", 0, 0, 0, "", -1, 0]
-        what, wait_ms, input_tokens, output_tokens, place, self.next_ms, self.leads = answer
+            answer = ["spent", 0, 0, 0, ""]
+        what, wait_ms, input_tokens, output_tokens, place = answer
+        self.next_ms, self.leads = heed[:2]
         self.granted = what in ("granted", "tries")
         self.wait = wait_ms / 1000
         self.reservation = Reservation(

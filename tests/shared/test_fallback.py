@@ -13,6 +13,7 @@ from shared import clock, keys
 from shared.errors import NoRoomYet, StoreUnavailable
 from shared.fallback import Fallback
 from shared.gate import Gate
+from shared.gate_news import ended
 from shared.outage import Outage
 from shared.pool import Asker, Call, Limits, Pool, Reservation, Spent, Used
 from shared.redis_client import close, connect, ping
@@ -235,7 +236,7 @@ class Outside:
         await self.gates.worker().commands.adopt(reservation, seconds_ago)
 
     async def leave(self, reservation: Reservation, spent: Spent) -> None:
-        await self.gates.worker().commands.leave(reservation, spent, 0.5)
+        await self.gates.worker().commands.tell(reservation.pool, ended(reservation, spent, 0.5))
 
     async def levels(self, where: Pool) -> list[float]:
         seen = await self.gates.look(where)

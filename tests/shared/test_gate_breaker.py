@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.gate_news import begun
 from shared.pool import Headroom, Pool, Spent, Used
 from tests.shared.gating import Entry, Gates, call, pool
 
@@ -54,7 +55,7 @@ async def test_it_closes_as_soon_as_the_one_that_tries_is_being_answered(gates: 
     await gates.later(30, where, step=0.5)
     assert await gates.in_flight(where) == {canary.id}
 
-    await gates.worker().commands.observe(where, Headroom({"requests": 600}, {"requests": 599}), canary.id)
+    await gates.worker().commands.tell(where, begun(canary.id, Headroom({"requests": 600}, {"requests": 599})))
 
     assert len(await gates.in_flight(where)) == 8
 
@@ -65,7 +66,7 @@ async def test_the_window_grows_when_an_answer_begins_and_once_for_each(gates: G
     await gates.ends(await opened(gates, where))
     before, entry = (await gates.look(where))["window"], await gates.enter(where, call())
 
-    await gates.worker().commands.observe(where, Headroom({"requests": 600}, {"requests": 599}), entry.id)
+    await gates.worker().commands.tell(where, begun(entry.id, Headroom({"requests": 600}, {"requests": 599})))
     assert (await gates.look(where))["window"] == before + 1
 
     await gates.ends(entry)

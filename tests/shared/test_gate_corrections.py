@@ -1,5 +1,6 @@
 """What a call really used, and what the provider has said meanwhile: each token is counted once."""
 
+from shared.gate_news import begun
 from shared.pool import Asker, Call, Headroom, Spent, Used
 from tests.shared.gating import Gates, call, pool
 
@@ -10,7 +11,7 @@ async def test_what_the_provider_has_counted_already_is_not_given_back(gates: Ga
     await gates.fill(where)
     entries = [await gates.enter(where, call(input=5000)) for _ in range(10)]
     assert all(entry.granted for entry in entries)
-    await gates.worker().commands.observe(where, Headroom({}, {"input": 1000}, 50), entries[-1].id)
+    await gates.worker().commands.tell(where, begun(entries[-1].id, Headroom({}, {"input": 1000}, 50)))
     for entry in entries:
         await gates.ends(entry, input=50)
 
@@ -21,7 +22,7 @@ async def test_what_the_provider_has_counted_already_is_not_taken_again(gates: G
     where = pool(requests=6000)
     await gates.fill(where)
     entry = await gates.enter(where, call(input=5000))
-    await gates.worker().commands.observe(where, Headroom({}, {"input": 10_000}, 50_000), entry.id)
+    await gates.worker().commands.tell(where, begun(entry.id, Headroom({}, {"input": 10_000}, 50_000)))
     await gates.ends(entry, input=50_000)
 
     assert (await gates.look(where))["input"]["level"] == 10_000
@@ -34,7 +35,7 @@ async def test_what_a_cache_saves_is_given_back_when_the_answer_begins(gates: Ga
     for _ in range(8):
         entry = await gates.enter(where, call(input=20_000, agent="cached"))
         await gates.later(1, where)
-        await gates.worker().commands.observe(where, Headroom({}, {}, 500), entry.id)
+        await gates.worker().commands.tell(where, begun(entry.id, Headroom({}, {}, 500)))
         await gates.later(1, where)
     before = await gates.in_flight(where)
     for number in range(12):

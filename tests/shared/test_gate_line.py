@@ -6,6 +6,7 @@ import pytest
 
 from shared import keys
 from shared.errors import RequestTooLarge
+from shared.gate_news import begun
 from shared.job import Priority
 from shared.pool import Headroom, Spent, Used
 from tests.shared.gating import Gates, call, pool
@@ -147,7 +148,7 @@ async def test_headers_clamp_the_budget_and_teach_the_limit(gates: Gates) -> Non
     where = pool()
     await full(gates, where)
     answered = await gates.enter(where, call())
-    await gates.worker().commands.observe(where, Headroom({"requests": 60}, {"requests": 0}), answered.id)
+    await gates.worker().commands.tell(where, begun(answered.id, Headroom({"requests": 60}, {"requests": 0})))
     await gates.ends(answered)
 
     for _ in range(10):
@@ -160,7 +161,7 @@ async def test_headers_clamp_the_budget_and_teach_the_limit(gates: Gates) -> Non
 async def test_a_header_that_says_nothing_sensible_is_not_learned(gates: Gates) -> None:
     where = pool()
     await full(gates, where)
-    await gates.worker().commands.observe(where, Headroom({"requests": 0}, {}))
+    await gates.worker().commands.tell(where, begun("", Headroom({"requests": 0}, {})))
     assert (await gates.enter(where, call())).granted
 
 
@@ -425,7 +426,7 @@ async def test_a_clock_that_goes_back_gives_nothing_away(gates: Gates) -> None:
         await gates.enter(where, call())
     before = len(await gates.in_flight(where))
     await gates.set_clock(gates.now - 3600)
-    await gates.worker().commands.observe(where, Headroom())
+    await gates.worker().commands.tell(where, begun("", Headroom()))
     assert len(await gates.in_flight(where)) == before
     await gates.later(2, where)
     assert len(await gates.in_flight(where)) == pytest.approx(before + 2, abs=1), "and holds nobody up"

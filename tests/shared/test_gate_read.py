@@ -7,6 +7,7 @@ import pytest
 
 from shared import keys
 from shared.gate_inspector import GateInspector
+from shared.gate_news import begun
 from shared.job import Priority
 from shared.pool import Headroom, Pool, Spent, Used
 from tests.shared.gating import Gates, call, pool
@@ -117,7 +118,7 @@ async def test_refusals_are_counted_for_good_and_for_a_minute(gates: Gates) -> N
 
 async def test_a_limit_is_learned_or_configured(gates: Gates) -> None:
     where = pool()
-    await gates.worker().commands.observe(where, Headroom({"input": 900_000}, {}))
+    await gates.worker().commands.tell(where, begun("", Headroom({"input": 900_000}, {})))
     seen = await gates.look(where)
     assert [seen[name]["learned"] for name in ("requests", "input", "output")] == [False, True, False]
     assert (seen["input"]["limit"], seen["input"]["capacity"]) == (900_000, 15_000)

@@ -96,6 +96,10 @@ class CountingGate(Gate):
         await super().settle(reservation, spent)
         self.settled.append(spent)
 
+    def answered(self, reservation: Reservation, used: Used) -> None:
+        super().answered(reservation, used)
+        self.settled.append(Spent("ok", used))
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +124,11 @@ def target(provider: Scripted, name: str = "default", **limits: int) -> TargetCl
 async def call(
     gate: Gate, where: TargetClient, on_text: Callable[[str], None] = lambda text: None, **options: Any
 ) -> ModelRecord:
-    return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, asked, on_text, **options)
+    """When it returns the gate has been told."""
+    try:
+        return await ModelCaller(gate, 30).call(where, Asker("tester"), 3, asked, on_text, **options)
+    finally:
+        await gate.close()
 
 
 async def asked() -> ModelRequest:
