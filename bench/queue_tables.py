@@ -76,8 +76,9 @@ TABLES = (
             Column("CPU µs each", number("arq_cpu_us", 0), "ingress"),
             Column("one that answers a constant /s", number("constant_rate", 0), "ingress"),
         ),
-        "FastAPI on the same server and the same store, one after the other in one run: `ingress/baseline.py`. The "
-        "bare routes check two fields and write two keys; ours does all that the contract says.",
+        "FastAPI on the same server and the same store with an append-only file, one after the other in one run: "
+        "`ingress/baseline.py`. Each request brings a bearer key and an Idempotency-Key of its own. The bare routes "
+        "check two fields and write two keys; ours does all that the contract says.",
     ),
     Table(
         "Draining no-op jobs, one worker process",

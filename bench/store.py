@@ -68,6 +68,10 @@ class Store:
             cpu_seconds=cpu_seconds(self._server.pid),
         )
 
+    def keep_on_disk(self) -> None:
+        """From now on every write goes to an append-only file (fsync each second)."""
+        self._client.config_set("appendonly", "yes")
+
     def used_kb(self) -> float:
         return float(self._info("memory")["used_memory"]) / 1024
 

@@ -1,4 +1,6 @@
-"""A load of POSTs over connections that stay open: `python -m bench.ingress.load URL PATH CONNECTIONS SECONDS`.
+"""A load of POSTs over connections that stay open: `python -m bench.ingress.load URL PATH KEY CONNECTIONS SECONDS`.
+
+Each brings the bearer key KEY and an Idempotency-Key of its own.
 
 A process of its own, with as little of a client as will do, so that the server is what is measured. Prints one line of
 JSON: requests per second, milliseconds at the percentiles, all answers, and those with another status than wanted.
@@ -6,6 +8,7 @@ JSON: requests per second, milliseconds at the percentiles, all answers, and tho
 
 import asyncio
 import json
+import os
 import sys
 import time
 from typing import cast
@@ -21,8 +24,9 @@ BODY = json.dumps({"agent": "assistant", "input": "What is a job queue? " * 10})
 class Connection(asyncio.Protocol):
     """Sends the next request when the answer to the one before is complete, until the time is up."""
 
-    def __init__(self, request: bytes, until: float, warm: float) -> None:
-        self._request = request
+    def __init__(self, head: bytes, number: int, until: float, warm: float) -> None:
+        self._head = head
+        self._name = b"%d-%d" % (os.getpid(), number)
         self._until = until
         self._warm = warm
         self._answer = b""
@@ -58,7 +62,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(b"%s%s-%d\r\n\r\n%s" % (self._head, self._name, self.answers, BODY))
 
 
 def _length(head: bytes) -> int:
@@ -68,19 +72,21 @@ def _length(head: bytes) -> int:
     return 0
 
 
-async def run(url: str, path: str, connections: int, seconds: float) -> dict[str, float]:
+async def run(url: str, path: str, key: str, connections: int, seconds: float) -> dict[str, float]:
     """The first fifth of the time warms up and does not count."""
     where = urlsplit(url)
-    request = (
+    head = (
         f"POST {path} HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(BODY)}\r\n\r\n"
-    ).encode() + BODY
+        f"Content-Length: {len(BODY)}\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: "
+    ).encode()
     begun = time.perf_counter()
     warm, until = begun + seconds / 5, begun + seconds
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: Connection(request, until, warm), where.hostname or "", where.port or 80)
-        for _ in range(connections)
+        await loop.create_connection(
+            lambda number=number: Connection(head, number, until, warm), where.hostname or "", where.port or 80
+        )
+        for number in range(connections)
     ]
     await asyncio.gather(*(one.done for _, one in made))
     took = [1000 * one for _, connection in made for one in connection.took]
@@ -94,4 +100,4 @@ async def run(url: str, path: str, connections: int, seconds: float) -> dict[str
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(run(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))))
+    print(json.dumps(uvloop.run(run(*sys.argv[1:4], int(sys.argv[4]), float(sys.argv[5])))))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from bench.contender import Contender
@@ -20,7 +21,12 @@ from shared.redis_client import close, connect
 NAME = "ingress"
 CONNECTIONS = 32
 _ROOT = Path(__file__).parents[2]
-_DEEP_ENOUGH = "100000000"
+_KEY = "the-key-of-the-bench"
+_ENVIRONMENT = {
+    "SLUICE_API__PORT": "0",
+    "SLUICE_QUEUE__MAX_DEPTH": "100000000",
+    "SLUICE_TENANTS": json.dumps({"bench": {"key_digests": [f"sha256:{sha256(_KEY.encode()).hexdigest()}"]}}),
+}
 _AGENT = AgentEntry(
     "assistant",
     "1",
@@ -36,7 +42,9 @@ def _profiles(contender: Contender) -> tuple[str, ...]:
 
 
 def _prepare(rig: Rig, sizes: Sizes) -> None:
+    """What is accepted goes to the append-only file, as shipped."""
     asyncio.run(_announce(rig.store.url))
+    rig.store.keep_on_disk()
 
 
 def _measure(rig: Rig, sizes: Sizes) -> Figures:
@@ -62,11 +70,10 @@ def _of(prefix: str, server: list[str], path: str, rig: Rig, sizes: Sizes) -> Fi
 
 @contextmanager
 def _served(command: list[str], redis_url: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    environment = {"REDIS_URL": redis_url, "SLUICE_API__PORT": "0", "SLUICE_QUEUE__MAX_DEPTH": _DEEP_ENOUGH}
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=_ROOT,
-        env=environment,
+        env=_ENVIRONMENT | {"REDIS_URL": redis_url},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -87,7 +94,7 @@ def _served(command: list[str], redis_url: str) -> Iterator[tuple["subprocess.Po
 
 
 def _load(url: str, path: str, seconds: float) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.ingress.load", url, path, str(CONNECTIONS), str(seconds)]
+    command = [sys.executable, "-m", "bench.ingress.load", url, path, _KEY, str(CONNECTIONS), str(seconds)]
     done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=60 + 2 * seconds)
     if done.returncode:
         raise MeasurementFailed(f"the load failed: {done.stderr[-300:]}")
