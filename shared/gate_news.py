@@ -54,6 +54,7 @@ class News:
         self._items: dict[Pool, list[Item]] = {}
         self._visits = Visits(self._go)
         self._sending: dict[Pool, asyncio.Task[None]] = {}
+        self._closed = False
 
     def tell(self, pool: Pool, item: Item, within: float) -> None:
         """At the latest in so many seconds."""
@@ -73,7 +74,8 @@ class News:
             raise
 
     async def close(self) -> None:
-        """Tells what is left, if Redis is there."""
+        """Tells what is left, if Redis is there. What comes after goes with requests only."""
+        self._closed = True
         sending = list(self._sending.values())
         for task in sending:
             task.cancel()
@@ -85,7 +87,7 @@ class News:
                 logger.warning("gate_not_settled", pool=pool.name, error="Redis is away")
 
     def _go(self, pool: Pool) -> None:
-        if self._items.get(pool) and pool not in self._sending:
+        if self._items.get(pool) and pool not in self._sending and not self._closed:
             self._sending[pool] = asyncio.create_task(self._deliver(pool))
 
     async def _deliver(self, pool: Pool) -> None:
@@ -95,5 +97,4 @@ class News:
             logger.warning("gate_not_settled", pool=pool.name, error=f"{type(error).__name__}: {error}")
         finally:
             del self._sending[pool]
-            if self._items.get(pool):  # come meanwhile
-                self._visits.within(pool, 0)
+        self._go(pool)  # what has come meanwhile

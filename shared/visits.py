@@ -9,7 +9,7 @@ from shared.pool import Pool
 class Visits:
     """At most one to come per pool, the soonest."""
 
-    def __init__(self, visit: Callable[[Pool], None]) -> None:
+    def __init__(self, visit: Callable[[Pool], object]) -> None:
         self._visit = visit
         self._timers: dict[Pool, asyncio.TimerHandle] = {}
 

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -84,7 +85,7 @@ async def run(url: str, path: str, key: str, connections: int, seconds: float) -
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(
-            lambda number=number: Connection(head, number, until, warm), where.hostname or "", where.port or 80
+            partial(Connection, head, number, until, warm), where.hostname or "", where.port or 80
         )
         for number in range(connections)
     ]
@@ -100,4 +101,5 @@ async def run(url: str, path: str, key: str, connections: int, seconds: float) -
 
 
 if __name__ == "__main__":
-    print(json.dumps(uvloop.run(run(*sys.argv[1:4], int(sys.argv[4]), float(sys.argv[5])))))
+    url, path, key, connections, seconds = sys.argv[1:]
+    print(json.dumps(uvloop.run(run(url, path, key, int(connections), float(seconds)))))

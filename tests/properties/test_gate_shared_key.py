@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from shared.gate_news import begun
-from shared.headers_seen import HEARD_SECONDS
+from shared.headers_seen import HEARD_SECONDS, TOLD_WITHIN_SECONDS
 from shared.pool import Headroom, Limits, Pool
 from tests.properties.gate_fleet import Fleet, Load
 from tests.properties.provider_model import Bucket, Provider
@@ -39,13 +39,16 @@ class LateHeaders(Fleet):
                 await self._refused(call_id)
         while self.begun and self.begun[0][0] <= self.gates.now:
             _, call_id, headroom = heapq.heappop(self.begun)
-            await self._hear(call_id, headroom)
+            self._hear(call_id, headroom)
+        while self.on_their_way and self.on_their_way[0][0] <= self.gates.now:
+            _, call_id, headroom = heapq.heappop(self.on_their_way)
+            await self.gates.worker().commands.tell(self.pool, begun(call_id, headroom))
 
-    async def _hear(self, call_id: str, headroom: Headroom) -> None:
-        worker = self.entries[call_id].worker
-        if headroom.scarce and self.gates.now - self.observed.get(worker, 0) >= HEARD_SECONDS:
-            self.observed[worker] = self.gates.now
-            await self.gates.worker(worker).commands.tell(self.pool, begun(call_id, headroom))
+    def _hear(self, call_id: str, headroom: Headroom) -> None:
+        if headroom.scarce and self.gates.now - self.told_last >= HEARD_SECONDS:
+            self.told_last = self.gates.now
+            at = self.gates.now + self.random.uniform(0, TOLD_WITHIN_SECONDS)
+            heapq.heappush(self.on_their_way, (at, call_id, headroom))
 
     def _in_thousands(self) -> Headroom:
         """As the provider says what is left of large limits."""

@@ -92,7 +92,7 @@ class Gates:
         return Entry(call_id, where, wanted, worker, heed, answer)
 
     async def leave(self, entry: "Entry", spent: Spent) -> None:
-        await self.worker(entry.worker).commands.tell(entry.where, ended(entry.reservation, spent, 0.5))
+        await self.worker(entry.worker).commands.tell(entry.reservation.pool, ended(entry.reservation, spent, 0.5))
 
     async def ends(self, entry: "Entry", *, input: int = 90, output: int = 50) -> None:
         """It has succeeded, and used so much."""
