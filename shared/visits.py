@@ -11,19 +11,18 @@ class Visits:
 
     def __init__(self, visit: Callable[[Pool], object]) -> None:
         self._visit = visit
-        self._timers: dict[Pool, asyncio.TimerHandle] = {}
+        self._to_come: dict[Pool, tuple[float, asyncio.Handle]] = {}
 
     def within(self, pool: Pool, seconds: float) -> None:
         """There is one by then."""
-        timer = self._timers.get(pool)
         loop = asyncio.get_running_loop()
-        at = loop.time() + seconds
-        if timer is not None:
-            if timer.when() <= at:
+        at, to_come = loop.time() + seconds, self._to_come.get(pool)
+        if to_come is not None:
+            if to_come[0] <= at:
                 return
-            timer.cancel()
-        self._timers[pool] = loop.call_at(at, self._go, pool)
+            to_come[1].cancel()
+        self._to_come[pool] = at, loop.call_at(at, self._go, pool)
 
     def _go(self, pool: Pool) -> None:
-        del self._timers[pool]
+        del self._to_come[pool]
         self._visit(pool)
