@@ -30,8 +30,8 @@ logger = log.get(__name__)
 
 KEEP_SECONDS = 2.0
 """How often a worker with calls at the gate says that it lives, and asks for what it may have missed."""
-_MOMENT_SECONDS = 0.01
-"""So long the end of a call waits for a request to travel with."""
+_ENDED_WITHIN_SECONDS = 0.2
+"""So long the end of a call waits for a request to travel with, unless others wait for that end."""
 _LEAST_PAUSE_SECONDS = 0.01
 """Between two visits of a leader."""
 _DOUBT_SECONDS = 120.0
@@ -55,6 +55,7 @@ class Gate:
         self._waiting: dict[str, dict[str, Told]] = {}
         self._in_flight: dict[str, dict[str, Reservation]] = {}
         self._headers = HeadersSeen()
+        self._crowded: set[str] = set()
         self._doubts_until: dict[str, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lead = Visits(lambda pool: self._in_background(self._come_again(pool)))
@@ -140,7 +141,8 @@ class Gate:
     def answered(self, reservation: Reservation, used: Used) -> None:
         """Ends a call that went well, as `settle` does, but the gate learns of it a moment later."""
         if not self._passed_here(reservation, spent := Spent("ok", used)):
-            within = 0.0 if reservation.awaited else _MOMENT_SECONDS
+            hurry = reservation.awaited or reservation.pool.name in self._crowded
+            within = 0.0 if hurry else _ENDED_WITHIN_SECONDS
             self._news.tell(reservation.pool, ended(reservation, spent, random.random()), within)  # noqa: S311
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
@@ -237,10 +239,13 @@ class Gate:
         with self._outage.noticing(), self._news.along(pool) as news:
             yield news
 
-    def _heed(self, pool: Pool, told: list[Item], next_ms: int, leads: int, recoveries: int, heard_ms: int) -> None:
+    def _heed(
+        self, pool: Pool, told: list[Item], next_ms: int, leads: int, recoveries: int, heard_ms: int, crowded: int
+    ) -> None:
         """What every answer begins with."""
         if leads and next_ms >= 0:
             self._lead.within(pool, max(_LEAST_PAUSE_SECONDS, next_ms / 1000))
+        (self._crowded.add if crowded else self._crowded.discard)(pool.name)
         self._headers.heard(pool, heard_ms / 1000)
         for item in told:
             if item.get("outcome") == "ok":

@@ -4,11 +4,12 @@
 -- KEYS
 -- ARGV
 -- RETURNS nothing: it defines granted; grants, a table of functions; and open_granting. Functions that let calls pass
---   answer {next ms, leads, recoveries, heard ms}: ms until somebody is to come again or -1, whether that is this worker
---   (1 or 0), how often the breaker has closed again, and how long ago an answer's headers told of the buckets
+--   answer {next ms, leads, recoveries, heard ms, crowded}: ms until somebody is to come again or -1, whether that is
+--   this worker (1 or 0), how often the breaker has closed again, how long ago an answer's headers told of the buckets,
+--   and whether calls wait for others to end, since as many are in flight as may be (1 or 0)
 
 local grants = {}
-local HORIZON_MS = 30
+local HORIZON_MS = 80
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local SIGN_EVERY_MS = 1000
 local BURY_EVERY_MS = 1000
@@ -166,7 +167,8 @@ function grants.conclude(worker, asking)
   grants.balance()
   local next_ms = grants.grant_all(asking)
   local leads = grants.lead(worker, next_ms)
+  local crowded = next_ms >= 0 and grants.in_flight() >= breaker.window() and 1 or 0
   grants.renew()
   close_pool()
-  return {math.ceil(next_ms), leads, get('recoveries', 0), now - get('heard_at', 0)}
+  return {math.ceil(next_ms), leads, get('recoveries', 0), now - get('heard_at', 0), crowded}
 end

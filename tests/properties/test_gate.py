@@ -147,10 +147,10 @@ class Machine(RuleBasedStateMachine):
     @rule(pick=picks)
     def header(self, pick: int) -> None:
         """An answer has just begun."""
-        begun = [each for each in self.flying() if each in self.provider.calls and each in self.entries]
-        if not begun:
+        answers = [each for each in self.flying() if each in self.provider.calls and each in self.entries]
+        if not answers:
             return
-        call_id = begun[pick % len(begun)]
+        call_id = answers[pick % len(answers)]
         self.run(self.gates.worker().commands.tell(POOL, begun(call_id, self.provider.said[call_id])))
         self.pass_time()
 
