@@ -81,7 +81,9 @@ LAYERS = (
             "local_budget",
             "fallback",
             "told",
-            "lead",
+            "visits",
+            "headers_seen",
+            "gate_news",
         },
     ),
 )
