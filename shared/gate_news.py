@@ -65,6 +65,7 @@ class News:
     def along(self, pool: Pool) -> Iterator[list[Item]]:
         """What a request to the pool takes along. When it may not have got there it is told again, which is safe."""
         items = self._items.pop(pool, [])
+        self._visits.call_off(pool)
         try:
             yield items
         except (StoreUnavailable, asyncio.CancelledError):

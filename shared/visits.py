@@ -23,6 +23,11 @@ class Visits:
             to_come[1].cancel()
         self._to_come[pool] = at, loop.call_at(at, self._go, pool)
 
+    def call_off(self, pool: Pool) -> None:
+        """There is none, until one is asked for again."""
+        if to_come := self._to_come.pop(pool, None):
+            to_come[1].cancel()
+
     def _go(self, pool: Pool) -> None:
         del self._to_come[pool]
         self._visit(pool)

@@ -46,3 +46,19 @@ def test_the_next_one_is_asked_for_anew(run: Run) -> None:
             await until(lambda count=count: len(came) == count)
 
     run(ask())
+
+
+def test_one_that_is_called_off_is_not_made(run: Run) -> None:
+    async def ask() -> None:
+        came: list[Pool] = []
+        visits = Visits(came.append)
+        for seconds in (0, 0.01):
+            visits.within(POOL, seconds)
+            visits.call_off(POOL)
+        visits.call_off(POOL)
+        visits.within(POOL, 3600)
+        visits.within(OTHER, 0.02)
+        await until(lambda: OTHER in came)
+        assert came == [OTHER]
+
+    run(ask())
