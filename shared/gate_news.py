@@ -81,11 +81,7 @@ class News:
         for task in sending:
             task.cancel()
         await asyncio.gather(*sending, return_exceptions=True)
-        for pool in list(self._items):
-            try:
-                await self._send(pool)
-            except StoreUnavailable:
-                logger.warning("gate_not_settled", pool=pool.name, error="Redis is away")
+        await asyncio.gather(*(_whatever_comes(pool, self._send(pool)) for pool in list(self._items)))
 
     def _go(self, pool: Pool) -> None:
         if self._items.get(pool) and pool not in self._sending and not self._closed:
@@ -93,9 +89,15 @@ class News:
 
     async def _deliver(self, pool: Pool) -> None:
         try:
-            await until_reachable(partial(self._send, pool))
-        except Exception as error:
-            logger.warning("gate_not_settled", pool=pool.name, error=f"{type(error).__name__}: {error}")
+            await _whatever_comes(pool, until_reachable(partial(self._send, pool)))
         finally:
             del self._sending[pool]
         self._go(pool)  # what has come meanwhile
+
+
+async def _whatever_comes(pool: Pool, telling: Awaitable[None]) -> None:
+    """Nobody waits for it who could do anything about an error."""
+    try:
+        await telling
+    except Exception as error:
+        logger.warning("gate_not_settled", pool=pool.name, error=f"{type(error).__name__}: {error}")

@@ -212,6 +212,15 @@ async def test_a_worker_that_stops_tells_what_it_had_left_for_later(redis: Redis
     assert not await in_flight(redis)
 
 
+async def test_a_worker_stops_whatever_becomes_of_its_news(gate: CountedGate, redis: Redis) -> None:
+    other = Pool("haiku", POOL.limits)
+    passed = await reserve(gate)
+    gate.answered(passed, USED)
+    gate._news.tell(other, {"id": "that is all"}, within=3600)
+    await gate.close()
+    assert not await in_flight(redis)
+
+
 async def test_a_worker_that_stops_while_redis_is_away_does_stop() -> None:
     with RedisServer() as server:
         redis = connect(server.url)
