@@ -66,6 +66,7 @@ class Sluice:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._gate.close()
         await close(self._redis)
 
 
