@@ -65,4 +65,5 @@ async def gates(redis: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ga
     await made.set_clock(made.now)
     yield made
     await made.close()
+    monkeypatch.undo()  # or what a gate still tells after the test would make the scripts of that time anew
     forget_scripts()

@@ -45,6 +45,7 @@ async def gate(redis: Any, queue: Queue, gates: Gates) -> AsyncIterator[Gate]:
     """Its time stands still but for what `gates` says."""
     async with hearing(redis, Gate(redis, OWNER, Waker(queue).answered)) as made:
         yield made
+        await made.close()
 
 
 @pytest.fixture(autouse=True)
