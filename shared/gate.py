@@ -236,8 +236,12 @@ class Gate:
     @contextmanager
     def _asking(self, pool: Pool) -> Iterator[list[Item]]:
         """Around every request that takes news along."""
-        with self._outage.noticing(), self._news.along(pool) as news:
-            yield news
+        try:
+            with self._outage.noticing(), self._news.along(pool) as news:
+                yield news
+        except Exception:
+            self._doubt(pool)  # of a request that Redis refuses the news are lost
+            raise
 
     def _heed(
         self, pool: Pool, told: list[Item], next_ms: int, leads: int, recoveries: int, heard_ms: int, crowded: int

@@ -57,7 +57,8 @@ end
 function word.levels(remaining, call)
   local age = math.max(0, now - call.starts)
   saved.heard_at = now
-  saved.hears_after = saved.hears_after and saved.hears_after + OF_LATE * (age - saved.hears_after) or age
+  local usual = math.min(age, FRESH_MS)  -- later than that it was an outage that kept it back
+  saved.hears_after = saved.hears_after and saved.hears_after + OF_LATE * (usual - saved.hears_after) or usual
   for name, bucket in pairs(buckets) do
     local left, i = remaining[name], INDEX[name]
     if left then

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from local.redis_server import RedisServer
 from shared import keys
+from shared.gate_news import begun
 from shared.job import Priority
 from shared.pool import Headroom, Spent, Used
 from shared.redis_client import connect

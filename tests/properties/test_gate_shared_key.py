@@ -40,15 +40,24 @@ class LateHeaders(Fleet):
         while self.begun and self.begun[0][0] <= self.gates.now:
             _, call_id, headroom = heapq.heappop(self.begun)
             self._hear(call_id, headroom)
-        while self.on_their_way and self.on_their_way[0][0] <= self.gates.now:
-            _, call_id, headroom = heapq.heappop(self.on_their_way)
+        await self._tell([news for news in self.on_their_way if news[0] <= self.gates.now])
+
+    async def _end_calls(self) -> None:
+        """With its end, at the latest, goes how a call began."""
+        ending = set(self.provider.done(self.gates.now))
+        await self._tell([news for news in self.on_their_way if news[1] in ending])
+        await super()._end_calls()
+
+    async def _tell(self, news: list[tuple[float, str, Headroom]]) -> None:
+        self.on_their_way = [each for each in self.on_their_way if each not in news]
+        for _, call_id, headroom in news:
             await self.gates.worker().commands.tell(self.pool, begun(call_id, headroom))
 
     def _hear(self, call_id: str, headroom: Headroom) -> None:
         if headroom.scarce and self.gates.now - self.told_last >= HEARD_SECONDS:
             self.told_last = self.gates.now
             at = self.gates.now + self.random.uniform(0, TOLD_WITHIN_SECONDS)
-            heapq.heappush(self.on_their_way, (at, call_id, headroom))
+            self.on_their_way.append((at, call_id, headroom))
 
     def _in_thousands(self) -> Headroom:
         """As the provider says what is left of large limits."""
