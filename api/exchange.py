@@ -5,6 +5,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
@@ -29,8 +30,7 @@ class Exchange:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _SAFE.match(given) else ids.new_request_id()
+        request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = clock.monotonic(), 0
 
@@ -38,7 +38,7 @@ class Exchange:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), _NO_STORE]
+                message["headers"] = [*message["headers"], *_of_every_answer(request_id)]
             await send(message)
 
         bound = bind_contextvars(request_id=request_id)
@@ -54,6 +54,24 @@ class Exchange:
             path = getattr(route, "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             metrics.HTTP_SECONDS.labels(method, path, status).observe(clock.monotonic() - started)
+
+
+def no_http(headers: Headers) -> Response:
+    """The answer to what the server could not read: it has not come as far as the application."""
+    request_id = _request_id(headers)
+    problem = Problem(Code.HTTP_ERROR, "This is no HTTP/1.1 that can be read; the connection is closed.")
+    response = problem.response(instance="", request_id=request_id)
+    response.raw_headers += _of_every_answer(request_id)
+    return response
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _SAFE.match(given) else ids.new_request_id()
+
+
+def _of_every_answer(request_id: str) -> list[tuple[bytes, bytes]]:
+    return [(b"x-request-id", request_id.encode()), _NO_STORE]
 
 
 def _problem(error: Exception) -> Problem:

@@ -9,6 +9,7 @@ import uvloop
 
 from api import keygen
 from api.app import create_app
+from api.exchange import no_http
 from api.followers import keep_calling
 from api.parts import Parts
 from shared import log
@@ -64,6 +65,7 @@ async def run(settings: Settings) -> int:
         port=settings.api.port,
         on_up=_up,
     )
+        no_http=no_http,
     stop, _ = stop_events()
     followers = parts.followers
     loops = [

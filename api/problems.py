@@ -189,7 +189,7 @@ class ProblemDocument(BaseModel):
     title: str = Field(description="What the code means.", examples=["Something in the request is not valid"])
     status: int = Field(description="That of the answer.", examples=[422])
     detail: str = Field(description="What happened, and what to do.", examples=["1 field is not valid; see errors."])
-    instance: str = Field(description="The path that was asked.", examples=["/v1/jobs"])
+    instance: str = Field(description="The path that was asked; empty where none could be read.", examples=["/v1/jobs"])
     code: Code = Field(examples=["invalid_request"])
     request_id: str = Field(
         description="That of the answer's `X-Request-Id`, to be quoted in a report.",

@@ -7,12 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from shared.errors import SettingsError
 
 GRACE_SECONDS = 30
 """How long open requests may take to end once the server stops."""
 _BACKLOG = 2048
+
+NoHttp = Callable[[Headers], Response]
+"""Answers what is no HTTP, from those of its headers that could be read."""
 
 
 class Server(uvicorn.Server):
@@ -35,17 +41,28 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: Any, *, section: str, host: str, port: int, on_up: Callable[[str], None]) -> Server:
+def server(
+    app: Any,
+    *,
+    section: str,
+    host: str,
+    port: int,
+    on_up: Callable[[str], None],
+    no_http: NoHttp | None = None,
+) -> Server:
     """A server for an ASGI app, bound but not yet serving; port 0 is any free one.
 
     `on_up` hears `http://host:port` once it accepts. `section` names the settings of host and port for the
-    SettingsError that is raised when the address cannot be had.
+    SettingsError that is raised when the address cannot be had. Without `no_http` what is none is answered in plain
+    text.
     """
     listening = _bound(section, host, port)
     name, number = listening.getsockname()[:2]
     url = f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
     config = uvicorn.Config(
         app,
+        http=_protocol(no_http) if no_http else HttpToolsProtocol,
+        ws="none",  # a library for them that happens to be there would answer in the app's place
         log_config=None,
         access_log=False,
         server_header=False,
@@ -53,6 +70,20 @@ def server(app: Any, *, section: str, host: str, port: int, on_up: Callable[[str
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return Server(config, listening, lambda: on_up(url))
+
+
+def _protocol(no_http: NoHttp) -> type[HttpToolsProtocol]:
+    """uvicorn's, but for the one answer that it gives without asking the app."""
+
+    class Protocol(HttpToolsProtocol):
+        def send_400_response(self, msg: str) -> None:
+            answer = no_http(Headers(raw=self.headers or []))
+            fields = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
+            head = [STATUS_LINE[answer.status_code], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
+            self.transport.write(b"".join([*head, answer.body]))
+            self.transport.close()
+
+    return Protocol
 
 
 def _bound(section: str, host: str, port: int) -> socket.socket:

@@ -101,12 +101,27 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
-async def test_what_is_no_http_is_4xx_and_ends_the_connection(
+async def test_what_is_no_http_is_a_problem_too_and_ends_the_connection(
     http: httpx2.AsyncClient, api: ServiceProcess, text: bytes
 ) -> None:
-    answer = await exchange(api, text.replace(b"Host: x", b"Host: x\r\nContent-Type: application/json"))
-    assert re.match(rb"HTTP/1.1 4\d\d ", answer)
+    answer = parsed(await exchange(api, text.replace(b"Host: x", b"Host: x\r\nContent-Type: application/json")))
+    body = problem(answer, 400, "http_error")
+    assert (body["instance"], answer.headers["connection"]) == ("", "close")
+    assert re.fullmatch(r"req_[0-9a-f]{32}", body["request_id"])
     assert (await http.get("/healthz")).status_code == 200
+
+
+async def test_what_is_no_http_keeps_the_request_id_that_came_before_it_went_wrong(api: ServiceProcess) -> None:
+    text = b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\nContent-Length: -1\r\n\r\n"
+    assert problem(parsed(await exchange(api, text)), 400)["request_id"] == "mine"
+
+
+async def test_a_request_id_is_not_taken_from_the_request_before(api: ServiceProcess) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: mine\r\n\r\n"
+    answered = await exchange(api, request, then=b"HELLO\r\n\r\n")
+    good, broken = map(parsed, re.split(rb"(?<=.)(?=HTTP/1.1 \d)", answered))
+    assert (good.status_code, good.headers["x-request-id"]) == (200, "mine")
+    assert problem(broken, 400, "http_error")["request_id"] != "mine"
 
 
 async def test_a_caller_that_hangs_up_halfway_is_no_error(http: httpx2.AsyncClient, api: ServiceProcess) -> None:
@@ -121,12 +136,21 @@ async def test_a_caller_that_hangs_up_halfway_is_no_error(http: httpx2.AsyncClie
     assert (await http.get("/v1/jobs")).json()["data"] == []
 
 
-async def exchange(api: ServiceProcess, text: bytes) -> bytes:
-    """All that the server says to these bytes until it ends the connection."""
+async def exchange(api: ServiceProcess, text: bytes, *, then: bytes = b"") -> bytes:
+    """All that the server says to these bytes, and once it has answered to those, until it ends the connection."""
     address = urlsplit(api.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(text)
     async with asyncio.timeout(10):
-        answer = await reader.read()
+        answer = await reader.readuntil(b"}") if then else b""
+        writer.write(then)
+        answer += await reader.read()
     writer.close()
     return answer
+
+
+def parsed(answer: bytes) -> httpx2.Response:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *fields = head.split(b"\r\n")
+    headers = [(name, value) for name, _, value in (field.partition(b": ") for field in fields)]
+    return httpx2.Response(int(status.split()[1]), headers=headers, content=body)
