@@ -44,13 +44,14 @@ class WebhookJob(BaseModel):
     object: Literal["job"]
     status: Status
     agent: str
-    session_id: str | None
-    metadata: dict[str, str]
+    session_id: str | None = Field(description="null for one without, and once the job has been deleted.")
+    metadata: dict[str, str] = Field(description="Empty once the job has been deleted.")
     usage: UsageResource
     revision: int
     required_actions: list[WebhookAction] | None = Field(
         default=None,
-        description="What a person is to decide, when it waits for one. What is in the calls is in the job.",
+        description="What a person is to decide, when it waits for one, until it is deleted. What is in the calls is "
+        "in the job.",
     )
     output: str | None = Field(
         default=None,

@@ -52,7 +52,8 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """What a delivery says of a job, as it was when it happened."""
+    """What a delivery says of a job, as it was when it happened; without session, metadata and actions once the job has
+    been deleted."""
 
     job_id: str
     status: str

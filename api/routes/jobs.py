@@ -179,9 +179,14 @@ async def cancel(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
     summary="Delete a job",
 )
 async def delete(job_id: str, parts: PartsOf, tenant: SubmitterOf) -> Response:
-    """Erases a finished job at once: input, output, turns, events and notes, in place of when its retention ends. Its
-    Idempotency-Key makes no other job: a repeat is answered 410. Its session does not remember it any more; what its
-    agent has written down for the session belongs to the session and stays."""
+    """Erases a finished job at once, in place of when its retention ends: input, output, metadata, turns, events,
+    actions, messages and notes. Its session does not remember it any more, and its webhook deliveries keep that
+    something was told, when and to which address, but not what callers and agents have said: one that is still to be
+    sent goes out with an empty `metadata`, without `session_id` and without `output`.
+
+    What stays: what its agent has written down for the session, which belongs to the session; jobs that were forked
+    from it, which are jobs of their own; what it cost, in sums; and its id with its Idempotency-Key, which makes no
+    other job: a repeat is answered 410."""
     if not ids.may_name_a_job(job_id):
         raise no_such_job()
     match await parts.queue.delete(job_id, tenant=tenant):

@@ -1,6 +1,7 @@
 -- job_delete: erases a finished job of a tenant: what was asked, said, noted and told, and how it ended, also from the
--- history of its session. Of its webhooks the log stays, which holds nothing of that; one still under way says the end
--- without the output. Of its idempotency key the id stays that it made, so that a late repeat does not run the job again.
+-- history of its session. Of its webhooks stays what was told when and where, without the words; one that is still to be
+-- sent says no more than that. Of its idempotency key the id stays that it made, so that a late repeat does not run the
+-- job again.
 -- USES job_common job_outbox job_states job_sessions
 -- KEYS
 -- ARGV id tenant
@@ -19,6 +20,7 @@ if job.session then
     if string.sub(entry, 1, #begins) == begins then redis.call('LREM', history, 1, entry) end
   end
 end
+forget_words(job)
 redis.call('DEL', job.key, job.key .. TURNS, job.key .. NOTES, job.key .. EVENTS, job.key .. ACTIONS,
            job.key .. MAIL, ARQ_RESULT .. id)
 redis.call('ZREM', TENANT_JOBS .. tenant, id)

@@ -2,7 +2,7 @@
 -- comes between the two. Deliveries wait by host, so that the many of one host are in no other's way.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines due_at, call_a_courier, drop, file, post
+-- RETURNS nothing: it defines due_at, call_a_courier, drop, file, post, forget_words
 
 local LISTED_MS = 5 * DAY_MS   -- no delivery waits so long for its next attempt
 local MOST_LISTED = 100000     -- deliveries of one tenant that can be listed
@@ -49,6 +49,10 @@ local function file(id, tenant, type, about, wanted)
   due_at(wanted.host, id, now)
 end
 
+local function delivery_of(job, revision)
+  return 'msg_' .. string.gsub(job.id, '^job_', '') .. '_' .. revision
+end
+
 -- The job has become what it is now: tells its receiver, if that is to hear of it.
 local function post(job, revision)
   local wanted, type = cjson.decode(job.webhook), 'job.' .. job.status
@@ -58,7 +62,7 @@ local function post(job, revision)
   end
   if not string.find(' ' .. wanted.events .. ' ', ' ' .. type .. ' ', 1, true) then return end
 
-  local id = 'msg_' .. string.gsub(job.id, '^job_', '') .. '_' .. revision
+  local id = delivery_of(job, revision)
   file(id, job.tenant, type, job.webhook, wanted)
   local usage, spent = redis.call('HMGET', job.key, unpack(USAGE_FIELDS)), {}
   for i, name in ipairs(USAGE_FIELDS) do
@@ -67,4 +71,33 @@ local function post(job, revision)
   end
   redis.call('HSET', DELIVERY .. id, 'job_id', job.id, 'job_status', job.status, 'revision', revision, unpack(spent))
   if job.asked then redis.call('HSET', DELIVERY .. id, 'actions', job.asked) end
+end
+
+-- Takes out of the attempts what receivers have answered, which may repeat what they were told.
+local function forget_answers(attempts)
+  for i, line in ipairs(redis.call('LRANGE', attempts, 0, -1)) do
+    local made = cjson.decode(line)
+    if made.answer and made.answer ~= cjson.null then
+      made.answer = cjson.null
+      redis.call('LSET', attempts, i - 1, cjson.encode(made))
+    end
+  end
+end
+
+-- Takes out of a job's deliveries what its caller has said and what its agent has asked. What is left says what became
+-- of the job and where that was told; one that waits is still sent. Each is looked for by its id: the list of a
+-- tenant's deliveries has only the newest.
+local function forget_words(job)
+  if not job.webhook then return end
+  for revision = 1, tonumber(redis.call('HGET', job.key, 'revision')) do
+    local key = DELIVERY .. delivery_of(job, revision)
+    local about = redis.call('HGET', key, 'about')
+    if about then
+      about = cjson.decode(about)
+      about.session_id, about.metadata = cjson.null, {}
+      redis.call('HSET', key, 'about', cjson.encode(about))
+      redis.call('HDEL', key, 'actions')
+      forget_answers(key .. ATTEMPTS)
+    end
+  end
 end

@@ -13,7 +13,8 @@ from worker.webhooks.signature import signature
 
 
 def body(parcel: Parcel) -> bytes:
-    """The event as it was when it happened, the same at every attempt.
+    """The event as it was when it happened, the same at every attempt until the job is deleted: from then on it says
+    nothing more of what its caller and its agent have said.
 
     `output` is there when the job has ended, is still kept, and has one that is short enough, or none (null).
     """
