@@ -15,7 +15,7 @@ Every request under `/v1` carries `Authorization: Bearer KEY`. Where no keys are
 **1. Submit.** 202 means that the job is written down and cannot be lost. `Idempotency-Key` makes it safe to send it
 again.
 
-```
+```bash
 curl -i $URL/v1/jobs -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
      -H 'Idempotency-Key: order-17' -d '{"agent": "assistant", "input": "What is a job queue?"}'
 ```
@@ -23,21 +23,22 @@ curl -i $URL/v1/jobs -H "Authorization: Bearer $KEY" -H 'Content-Type: applicati
 **2. Wait.** Ask with `wait`, and with the `ETag` of the last answer: it comes at the next change, 304 if there is
 none in that time. A job has ended when its `status` is `succeeded`, `incomplete`, `failed`, `cancelled` or `expired`;
 one that is `requires_action` goes on when a person has decided (step 6).
-A short job can be waited for in the submit itself: `Prefer: wait=30`.
+A short job can be waited for in the submit itself: `Prefer: wait=30` answers 200 when it has ended in that time, and
+202 when it has not, or waits for a person.
 
-```
+```bash
 curl -i "$URL/v1/jobs/$JOB?wait=30" -H "Authorization: Bearer $KEY" -H 'If-None-Match: W/"1"'
 ```
 
 **3. Or follow it.** Events come as they happen; after a break go on with `Last-Event-ID`.
 
-```
+```bash
 curl -N $URL/v1/jobs/$JOB/events -H "Authorization: Bearer $KEY" -H 'Accept: text/event-stream'
 ```
 
 **4. Cancel.** 200 when it has ended, 202 while its worker is being told. It can be said twice.
 
-```
+```bash
 curl -X POST $URL/v1/jobs/$JOB/cancel -H "Authorization: Bearer $KEY"
 ```
 
@@ -45,7 +46,7 @@ curl -X POST $URL/v1/jobs/$JOB/cancel -H "Authorization: Bearer $KEY"
 `"webhook": {"endpoint_id": "whe_…"}`. Check what comes with a library of
 [Standard Webhooks](https://www.standardwebhooks.com), here in Python, over the bytes of the body as they came:
 
-```
+```bash
 curl $URL/v1/webhook_endpoints -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
      -d '{"url": "https://example.com/hooks/sluice"}'
 ```
@@ -62,7 +63,7 @@ below, under *Webhooks*.
 **6. Decide.** A job that is `requires_action` has a tool call that a person has to allow, or to look after: its
 `required_actions` say which, as does the list of all your jobs' actions, and `decisions` what may be said to it.
 
-```
+```bash
 curl "$URL/v1/actions?status=pending" -H "Authorization: Bearer $KEY"
 curl $URL/v1/jobs/$JOB/actions/$ACTION -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
      -d '{"decision": "approve"}'

@@ -570,7 +570,8 @@ class _Operations:
     async def submit(
         self, agent: str, input: Input, *, wait: float = 0, idempotency_key: str = "", **options: Unpack[JobOptions]
     ) -> Job:
-        """The new job; with `wait` as it is when it has ended, or after so many seconds (60 at most).
+        """The new job; with `wait` as it is when it has ended or waits for a person, or after so many seconds (60 at
+        most).
 
         Give an `idempotency_key` to get the same job from another call, too, such as one after a restart."""
         headers = {"Idempotency-Key": idempotency_key or _new_key()}

@@ -21,6 +21,7 @@ from api.problems import Code, Problem, no_such_job
 from api.strict_route import StrictRoute
 from shared import clock, ids
 from shared.inspector import Sighting
+from shared.job import Job
 from shared.queue import Deletion
 from shared.states import Status
 from shared.tracing import current_traceparent
@@ -73,13 +74,17 @@ async def submit(
     prefer: Annotated[
         str | None,
         Header(
-            description="wait=N: answer when the job has ended, after N seconds at most (60). What is no such wish is "
-            "ignored.",
+            description="wait=N: answer when the job has ended or waits for a person, after N seconds at most (60). "
+            "What is no such wish is ignored.",
             examples=["wait=30"],
         ),
     ] = None,
 ) -> Response:
-    """Takes the job and answers 202 once it cannot be lost any more; poll the address in `Location`."""
+    """Takes the job and answers 202 once it cannot be lost any more; poll the address in `Location`.
+
+    With `Prefer: wait=N` the answer is 200 when the job has ended in that time. It is 202 with the job as it is when
+    the time is up, and before that when it is `requires_action`: it waits for you, and its `required_actions` say for
+    what."""
     if parts.draining:
         raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
     key = key_of(request, idempotency_key)
@@ -101,7 +106,7 @@ async def submit(
     wish = prefer and _PREFER_WAIT.search(all_of(request, "prefer") or "")
     if wish:
         headers["Preference-Applied"] = f"wait={min(int(wish[1]), LONGEST_WAIT_SECONDS)}"
-        sighting = await _until_finished(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
+        sighting = await _until_it_rests(parts, sighting, tenant, min(int(wish[1]), LONGEST_WAIT_SECONDS))
     seconds = presenter.seconds_until_worth_asking(sighting)
     headers |= {"Location": f"/v1/jobs/{sighting.job.id}"}
     headers |= parts.admission.rate_limit_headers(tenant, sighting.pace.waiting, seconds, submits_left)
@@ -213,16 +218,21 @@ async def _next_change(parts: Parts, change: asyncio.Event, seen: Sighting, tena
     return sighting
 
 
-async def _until_finished(parts: Parts, sighting: Sighting, tenant: str, seconds: float) -> Sighting:
+async def _until_it_rests(parts: Parts, sighting: Sighting, tenant: str, seconds: float) -> Sighting:
+    """The job once it has ended or waits for a person, or as it is when the time is up."""
     deadline = clock.monotonic() + seconds
     with parts.followers.follow(sighting.job.id) as change:
         sighting = await find(parts, sighting.job.id, tenant)
-        while not sighting.job.finished and not parts.followers.closed:
+        while not (_rests(sighting.job) or parts.followers.closed):
             left = deadline - clock.monotonic()
             if left <= 0:
                 break
             sighting = await _next_change(parts, change, sighting, tenant, left)
     return sighting
+
+
+def _rests(job: Job) -> bool:
+    return job.finished or job.status == Status.REQUIRES_ACTION
 
 
 def _headers(sighting: Sighting) -> dict[str, str]:

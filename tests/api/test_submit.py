@@ -7,6 +7,7 @@ import pytest
 
 from shared.redis_client import Redis
 from tests.api.talk import WORK, StandIn, job_of, problem, settled, waiting
+from tests.shared.queueing import asked
 
 EVERYTHING = {
     "agent": "frugal",
@@ -111,6 +112,23 @@ async def test_prefer_wait_answers_202_when_the_time_is_up(http: httpx2.AsyncCli
     assert job_of(answer, 202)["status"] == "queued"
     assert answer.headers["preference-applied"] == "wait=1"
     assert answer.elapsed.total_seconds() >= 1
+
+
+async def test_prefer_wait_answers_202_when_a_person_is_asked(http: httpx2.AsyncClient, worker: StandIn) -> None:
+    """The caller has something to do; the time that is left would pass for nothing."""
+    keyed = {"Idempotency-Key": "order-17", "Prefer": "wait=60"}
+    submit = asyncio.create_task(http.post("/v1/jobs", json=WORK, headers=keyed))
+    while not (taken := await worker.take()):
+        assert not submit.done()
+    question = asked(taken[0].id)
+    await worker.ask(taken[0], question)
+    async with asyncio.timeout(20):
+        answer = await submit
+        again = await http.post("/v1/jobs", json=WORK, headers=keyed)
+    job = job_of(answer, 202)
+    assert (job["status"], [one["id"] for one in job["required_actions"]]) == ("requires_action", [question.id])
+    assert answer.headers["preference-applied"] == "wait=60"
+    assert job_of(again, 202) == job, "nor does a repeat wait for what has come"
 
 
 async def test_prefer_wait_is_capped_at_a_minute(http: httpx2.AsyncClient, worker: StandIn) -> None:
