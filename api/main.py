@@ -55,7 +55,8 @@ def _up(url: str) -> None:
 
 
 async def run(settings: Settings) -> int:
-    """Serves until SIGTERM or SIGINT; open requests are answered first."""
+    """Serves until SIGTERM or SIGINT, and `api.drain_seconds` longer without taking work; a second signal cuts that
+    short. Open requests are answered first."""
     redis = connect(settings.redis.url.get_secret_value())
     parts = Parts(settings, redis)
     http = server(
@@ -64,9 +65,9 @@ async def run(settings: Settings) -> int:
         host=settings.api.host,
         port=settings.api.port,
         on_up=_up,
-    )
         no_http=no_http,
-    stop, _ = stop_events()
+    )
+    stop, hurry = stop_events()
     followers = parts.followers
     loops = [
         asyncio.create_task(listen(redis, followers.channels, followers.changed, followers.look_again)),
@@ -76,6 +77,8 @@ async def run(settings: Settings) -> int:
     await asyncio.wait([asyncio.create_task(stop.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
     failed = not stop.is_set()
     parts.draining = True
+    if settings.api.drain_seconds:
+        await _still_open(settings.api.drain_seconds, hurry, serving)
     followers.close()
     http.should_exit = True
     await serving
@@ -86,3 +89,10 @@ async def run(settings: Settings) -> int:
     let_go()
     logger.info("stopped")
     return 1 if failed else 0
+
+
+async def _still_open(seconds: float, hurry: asyncio.Event, serving: asyncio.Task[None]) -> None:
+    """Whoever sends requests here has this time to see that they should go elsewhere."""
+    logger.info("draining", at_most_seconds=seconds)
+    hurried = asyncio.create_task(hurry.wait())
+    await asyncio.wait([hurried, serving], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -259,5 +259,10 @@ def invalid(*errors: FieldError) -> Problem:
     return Problem(Code.INVALID_REQUEST, f"{count} not valid; see errors.", errors=list(errors))
 
 
+def draining(detail: str = "This server is about to stop; send it again.") -> Problem:
+    """A server that stops takes nothing new. The connection is closed, so that the repeat does not come back here."""
+    return Problem(Code.DRAINING, detail, headers={"Retry-After": "1", "Connection": "close"})
+
+
 def no_such_job() -> Problem:
     return Problem(Code.NOT_FOUND, "There is no such job; it may have been deleted, or removed after its retention.")

@@ -76,6 +76,9 @@ class ApiSettings(_Section):
     """The largest request body; a larger one is refused before it is read."""
     max_streams: Count = 5000
     """Event streams that one process has open at once; one more is answered 503."""
+    drain_seconds: Annotated[float, Field(ge=0)] = 0
+    """How long it still listens after a SIGTERM, for a load balancer that asks /readyz to see the 503 there and go
+    elsewhere: reads go on, new work is answered 503 `draining`. A second signal ends it. With 0 it closes at once."""
     max_batch_bytes: Annotated[int, Field(ge=1024)] = 8_388_608
     """The largest body of a batch. Each of its jobs may still be as large as `max_body_bytes` says, not more."""
 

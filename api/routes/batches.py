@@ -16,7 +16,7 @@ from api.documents import BODY, answer, errors, json_body
 from api.idempotency import KEY_HEADER
 from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
-from api.problems import Code, FieldError, Problem, invalid
+from api.problems import FieldError, Problem, draining, invalid
 from api.strict_route import StrictRoute
 from shared.tracing import current_traceparent
 
@@ -52,7 +52,7 @@ async def submit_batch(request: Request, parts: PartsOf, tenant: SubmitterOf) ->
 
     After a 503, or no answer at all, send the same batch again: jobs with an `idempotency_key` count once."""
     if parts.draining:
-        raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
+        raise draining()
     if KEY_HEADER in request.headers:
         detail = "is for single jobs: give each job of a batch an idempotency_key"
         raise invalid(FieldError(pointer=KEY_HEADER, detail=detail))

@@ -12,7 +12,7 @@ from api.documents import answer, errors, example_references
 from api.event_schemas import STREAM_EXAMPLE, EventList, event_resource
 from api.event_stream import EventStream
 from api.parts import PartsOf
-from api.problems import Code, FieldError, Problem, no_such_job
+from api.problems import Code, FieldError, Problem, draining, no_such_job
 from api.strict_route import StrictRoute
 from shared import ids
 from shared.event_log import MOST_AT_ONCE
@@ -89,7 +89,7 @@ def _cursor(text: str) -> int:
 
 def _make_sure_of_room(parts: PartsOf) -> None:
     if parts.draining:
-        raise Problem(Code.DRAINING, "This server is about to stop; come again.", headers={"Retry-After": "1"})
+        raise draining("This server is about to stop; come again.")
     if parts.streams.full:
         detail = "This server has as many streams open as it may; come again, or read the list."
         raise Problem(Code.TOO_MANY_STREAMS, detail, headers={"Retry-After": "5"})

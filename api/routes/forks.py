@@ -16,7 +16,7 @@ from api.idempotency import KeyHeader, key_of
 from api.lookup import find, made_before
 from api.parsed_body import parsed
 from api.parts import Parts, PartsOf
-from api.problems import Code, Problem
+from api.problems import Code, draining
 from api.schemas import JobResource
 from api.strict_route import StrictRoute
 from shared.tracing import current_traceparent
@@ -85,7 +85,7 @@ async def retry(
 def _key(request: Request, parts: Parts, given: str | None) -> str | None:
     """Raises Problem for a server that takes nothing any more, too."""
     if parts.draining:
-        raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
+        raise draining()
     return key_of(request, given)
 
 

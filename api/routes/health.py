@@ -45,13 +45,13 @@ async def healthz() -> schemas.Health:
 )
 async def readyz(parts: PartsOf) -> Response:
     """By Redis alone: while a provider is down jobs are still taken, parked and shed."""
-    problem = "draining" if parts.draining else "ok"
+    checks = {"redis": "ok"} | ({"process": "draining"} if parts.draining else {})
     try:
         await ping(parts.redis)
     except StoreUnavailable as error:
-        problem = str(error)
-    ready = problem == "ok"
-    body = {"status": "ready" if ready else "not_ready", "checks": {"redis": problem}}
+        checks["redis"] = str(error)
+    ready = set(checks.values()) == {"ok"}
+    body = {"status": "ready" if ready else "not_ready", "checks": checks}
     return Response(to_json(body), 200 if ready else 503, media_type="application/json")
 
 

@@ -17,7 +17,7 @@ from api.exchange import all_of
 from api.idempotency import KeyHeader, key_of
 from api.lookup import find, made_before
 from api.parts import Parts, PartsOf
-from api.problems import Code, Problem, no_such_job
+from api.problems import Code, Problem, draining, no_such_job
 from api.strict_route import StrictRoute
 from shared import clock, ids
 from shared.inspector import Sighting
@@ -86,7 +86,7 @@ async def submit(
     the time is up, and before that when it is `requires_action`: it waits for you, and its `required_actions` say for
     what."""
     if parts.draining:
-        raise Problem(Code.DRAINING, "This server is about to stop; send it again.", headers={"Retry-After": "1"})
+        raise draining()
     key = key_of(request, idempotency_key)
     body = await read_json(request, max_bytes=parts.settings.api.max_body_bytes)
     admitted = await parts.admission.submit(

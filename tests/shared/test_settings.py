@@ -24,6 +24,7 @@ DEFAULTS = {
         "port": 8000,
         "max_body_bytes": 1_048_576,
         "max_streams": 5000,
+        "drain_seconds": 0,
         "max_batch_bytes": 8_388_608,
     },
     "queue": {
