@@ -88,7 +88,6 @@ REFUSED = {
     "401": Refused(401, "unauthorized", who="nobody"),
     "403 key without the scope": Refused(403, "insufficient_scope", who="acme-reads"),
     "403 agent not allowed": Refused(403, "agent_not_allowed", who="picky"),
-    # 409 session busy: its case is beside those of sessions.
     "413": Refused(413, "body_too_large", WORK | {"input": "x" * 1_048_577}),
     "415": Refused(415, "unsupported_media_type", kind="text/plain"),
     "422 validation": Refused(422, "invalid_request", WORK | {"priority": "urgent"}),
@@ -104,6 +103,14 @@ async def test_post_jobs_refuses(http: httpx2.AsyncClient, redis: Redis, cell: R
     answer = await http.post("/v1/jobs", content=content, headers=headers)
     refused(answer, cell.status, cell.code)
     assert await waiting(redis) == 0
+
+
+async def test_post_jobs_409_session_busy(http: httpx2.AsyncClient, redis: Redis) -> None:
+    alone = WORK | {"session_id": "chat-1", "on_conflict": "reject"}
+    live = job_of(await http.post("/v1/jobs", json=alone), 202)
+    body = refused(await http.post("/v1/jobs", json=alone), 409, "session_busy")
+    assert live["id"] in body["detail"]
+    assert await waiting(redis) == 1
 
 
 async def test_post_jobs_422_same_key_with_another_body(http: httpx2.AsyncClient) -> None:
