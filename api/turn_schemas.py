@@ -1,19 +1,14 @@
-"""The turns of a job from outside: the bodies of `GET /v1/jobs/{id}/turns`, and how a journal becomes one."""
+"""The bodies of `GET /v1/jobs/{id}/turns`."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.message_schemas import TurnMessageResource, turn_message
+from api.message_schemas import TurnMessageResource
 from api.schemas import UsageResource
-from shared.action import Decision, DecisionRecord
-from shared.inspector import Journal
-from shared.message import MessageRecord
-from shared.states import FINISHED, Status
-from shared.step import StepIntentRecord, StepRecord
-from shared.turn import BrokenRecord, ModelRecord, Record, ResultRecord, ServedAs
-from shared.usage import Usage
+from shared.action import Decision
+from shared.states import Status
+from shared.turn import ServedAs
 
 MOST_TURNS = 100
 """On one page: a turn can hold a whole answer of the model."""
@@ -46,6 +41,21 @@ class ToolCallResource(BaseModel):
     decisions: list[DecisionResource] = Field(description="What persons have decided about it, oldest first.")
 
 
+class BrokenCallResource(BaseModel):
+    """A call of the model whose answer broke off, or that nobody waited for any more: paid for, and no turn."""
+
+    object: Literal["broken_call"]
+    turn: int = Field(description="Which turn it was to become.")
+    target: str = Field(description="The target of the chain that was asked.", examples=["sonnet"])
+    model: str = Field(examples=["claude-sonnet-4-6"])
+    why: str = Field(
+        description="The provider's error type; `cancelled` when nobody waited any more: a cancel, a deadline, a "
+        "worker that had to leave.",
+        examples=["overloaded_error"],
+    )
+    usage: UsageResource = Field(description="As far as the answer had come.")
+
+
 class TurnResource(BaseModel):
     """One answer of the model, who gave it, what it cost, and the tool calls in it."""
 
@@ -58,7 +68,8 @@ class TurnResource(BaseModel):
     served_as: ServedAs
     request_id: str | None = Field(description="The provider's.")
     duration_seconds: float
-    usage: UsageResource = Field(description="With that of calls before it whose answers broke off.")
+    usage: UsageResource = Field(description="With that of its `broken_calls`.")
+    broken_calls: list[BrokenCallResource] = Field(description="Those that were made before it and broke off.")
     tool_calls: list[ToolCallResource]
 
 
@@ -82,7 +93,7 @@ class StepResource(BaseModel):
 class TurnList(BaseModel):
     """The transcript so far, oldest first; it begins with the job's `input`. With `has_more` go on after `last_id`.
     `steps` are those of a custom agent, `messages` what was said to the job, between these turns and up to the next
-    page."""
+    page. The usage of all turns and of `broken_calls` is that of the job; of a fork, that of its own turns."""
 
     object: Literal["list"]
     job_id: str
@@ -91,118 +102,9 @@ class TurnList(BaseModel):
     data: list[TurnResource]
     steps: list[StepResource]
     messages: list[TurnMessageResource]
+    broken_calls: list[BrokenCallResource] = Field(
+        description="Those that broke off since the job's last turn, on the last page: no turn has followed them yet."
+    )
     has_more: bool
     first_id: int | None = Field(description="The number of the first turn of this page.")
     last_id: int | None
-
-
-def turn_list(job_id: str, journal: Journal, *, limit: int, after: int) -> dict[str, Any]:
-    """A page of the journal as `TurnList` describes it: turns with numbers above `after`."""
-    later = [record for record in journal.records if isinstance(record, ModelRecord) and record.turn > after]
-    models = later[:limit]
-    next_page = models[-1].turn if len(later) > limit else None
-    return {
-        "object": "list",
-        "job_id": job_id,
-        "status": journal.status,
-        "revision": journal.revision,
-        "data": [_turn(record, journal) for record in models],
-        "steps": _steps(journal, after, next_page),
-        "messages": _messages(journal, after, next_page),
-        "has_more": len(later) > limit,
-        "first_id": models[0].turn if models else None,
-        "last_id": models[-1].turn if models else None,
-    }
-
-
-def _steps(journal: Journal, after: int, last: int | None) -> list[dict[str, Any]]:
-    """Those from turn `after` on, and before turn `last` where another page goes on there: whoever comes back for later
-    turns misses none that has ended since. In the order in which they ended; those that have not, at the end."""
-    receipts = [one for one in journal.records if isinstance(one, StepRecord)]
-    ended = {one.mark for one in receipts}
-    begun = {one.mark: one for one in journal.records if isinstance(one, StepIntentRecord) and one.mark not in ended}
-    silent: Outcome = "unknown" if journal.status in FINISHED else "pending"
-    steps = [_step(one, "failed" if one.error else "succeeded", journal) for one in receipts]
-    steps += [_step(one, silent, journal) for one in begun.values()]
-    return [one for one in steps if after <= one["after_turn"] and (last is None or one["after_turn"] < last)]
-
-
-def _messages(journal: Journal, after: int, last: int | None) -> list[dict[str, Any]]:
-    """Those that were heard from turn `after` on, and before turn `last` where another page goes on there; where none
-    does, those that wait, too."""
-    heard = [one for one in journal.records if isinstance(one, MessageRecord)]
-    here = [turn_message(one) for one in heard if after <= one.turn and (last is None or one.turn < last)]
-    return here + ([turn_message(one) for one in journal.unheard] if last is None else [])
-
-
-def _step(record: StepRecord | StepIntentRecord, outcome: Outcome, journal: Journal) -> dict[str, Any]:
-    receipt = record if isinstance(record, StepRecord) else None
-    return {
-        "object": "step",
-        "name": record.mark.name,
-        "number": record.mark.number,
-        "after_turn": record.turn,
-        "outcome": outcome,
-        "result": receipt.result if receipt else None,
-        "error": (receipt.error or None) if receipt else None,
-        "duration_seconds": receipt.milliseconds / 1000 if receipt else None,
-        "decisions": _decisions(journal.records, record.mark.id),
-    }
-
-
-def _turn(record: ModelRecord, journal: Journal) -> dict[str, Any]:
-    receipts = _receipts(journal.records, record.turn)
-    silent: Outcome = "unknown" if journal.status in FINISHED else "pending"
-    if not record.calls_tools:
-        silent = "not_run"
-    calls = [
-        _tool_call(block, receipts.get(block["id"]), silent, _decisions(journal.records, block["id"], record.turn))
-        for block in record.content
-        if block["type"] == "tool_use"
-    ]
-    return {
-        "object": "turn",
-        "turn": record.turn,
-        "content": record.content,
-        "stop_reason": record.stop_reason,
-        "target": record.target,
-        "model": record.model,
-        "served_as": record.served_as,
-        "request_id": record.request_id,
-        "duration_seconds": record.milliseconds / 1000,
-        "usage": (record.usage + _lost(journal.records, record.turn)).as_json() | {"tool_calls": len(receipts)},
-        "tool_calls": calls,
-    }
-
-
-def _lost(records: Sequence[Record], turn: int) -> Usage:
-    broken = (one.usage for one in records if isinstance(one, BrokenRecord) and one.turn == turn)
-    return sum(broken, Usage())
-
-
-def _receipts(records: Sequence[Record], turn: int) -> dict[str, ResultRecord]:
-    return {one.tool_use_id: one for one in records if isinstance(one, ResultRecord) and one.turn == turn}
-
-
-def _decisions(records: Sequence[Record], about: str, turn: int | None = None) -> list[dict[str, Any]]:
-    """Those about this call of a turn, or this step, oldest first."""
-    return [
-        {"decision": one.decision, "edited_input": one.input, "comment": one.comment, "result": one.result}
-        for one in records
-        if isinstance(one, DecisionRecord) and one.tool_use_id == about and turn in (None, one.turn)
-    ]
-
-
-def _tool_call(
-    block: dict[str, Any], receipt: ResultRecord | None, silent: Outcome, decisions: list[dict[str, Any]]
-) -> dict[str, Any]:
-    outcome = silent if receipt is None else "failed" if receipt.is_error else "succeeded"
-    return {
-        "id": block["id"],
-        "name": block["name"],
-        "input": block["input"],
-        "outcome": outcome,
-        "result": receipt.content if receipt else None,
-        "duration_seconds": receipt.milliseconds / 1000 if receipt else None,
-        "decisions": decisions,
-    }

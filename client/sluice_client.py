@@ -290,6 +290,17 @@ class ToolCall(TypedDict):
     decisions: list[Decision]
 
 
+class BrokenCall(TypedDict):
+    """A call of the model whose answer broke off: paid for, and no turn."""
+
+    object: Literal["broken_call"]
+    turn: int
+    target: str
+    model: str
+    why: str
+    usage: Usage
+
+
 class Turn(TypedDict):
     object: Literal["turn"]
     turn: int
@@ -301,6 +312,7 @@ class Turn(TypedDict):
     request_id: str | None
     duration_seconds: float
     usage: Usage
+    broken_calls: list[BrokenCall]
     tool_calls: list[ToolCall]
 
 
@@ -729,6 +741,12 @@ class _Operations:
             for message in page["messages"]:
                 yield message
 
+    async def broken_calls(self, job_id: str) -> AsyncGenerator[BrokenCall, None]:
+        """The calls that broke off since the last turn, with what they cost; earlier ones stand in their turns."""
+        async for page in self._pages(_job(job_id, "/turns"), {}):
+            for call in page["broken_calls"]:
+                yield call
+
     async def delete_session(self, session_id: str) -> None:
         """Forgets what its jobs have said; those stay. Raises Conflict while one of them has not ended."""
         await self._delete(f"/v1/sessions/{_part(session_id)}")
@@ -1081,6 +1099,7 @@ class Sluice:
     turns = _iterating(_Operations.turns)
     steps = _iterating(_Operations.steps)
     messages = _iterating(_Operations.messages)
+    broken_calls = _iterating(_Operations.broken_calls)
     delete_session = _blocking(_Operations.delete_session)
     request = _blocking(_Operations.request)
 

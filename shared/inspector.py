@@ -66,6 +66,8 @@ class Journal:
     records: list[Record]
     unheard: list[Message]
     """What was said to it meanwhile."""
+    inherited: int = 0
+    """How many of the records are of the job that it was forked from, which has paid for them."""
 
 
 class Inspector:
@@ -89,9 +91,10 @@ class Inspector:
     async def journal(self, job_id: str, *, tenant: str) -> Journal | None:
         """That of a job of this tenant; None for one there is not, another tenant's included."""
         match await script("job_turns")(self._redis, {}, {"id": job_id, "tenant": tenant}):
-            case [status, revision, lines, unheard]:
+            case [status, revision, lines, unheard, inherited]:
                 records = [from_json(line) for line in lines]
-                return Journal(Status(status), int(revision), records, [Message.from_json(one) for one in unheard])
+                messages = [Message.from_json(one) for one in unheard]
+                return Journal(Status(status), int(revision), records, messages, int(inherited))
         return None
 
     async def jobs(

@@ -118,6 +118,7 @@ TURN_LIST: dict[str, Any] = {
             "request_id": "req_011CSHoEeqs5C35K2UUqR7Fy",
             "duration_seconds": 1.52,
             "usage": USAGE | {"tool_calls": 1},
+            "broken_calls": [],
             "tool_calls": [
                 {
                     "id": "toolu_01A0",
@@ -133,6 +134,16 @@ TURN_LIST: dict[str, Any] = {
     ],
     "steps": [],
     "messages": [],
+    "broken_calls": [
+        {
+            "object": "broken_call",
+            "turn": 2,
+            "target": "sonnet",
+            "model": "claude-sonnet-4-6",
+            "why": "overloaded_error",
+            "usage": _NO_USAGE | {"input_tokens": 92, "output_tokens": 7, "model_calls": 1, "cost_usd": "0.000381"},
+        }
+    ],
     "has_more": False,
     "first_id": 1,
     "last_id": 1,

@@ -13,7 +13,8 @@ from api.parts import PartsOf
 from api.presenter import matches, weak_tag
 from api.problems import Code, no_such_job
 from api.strict_route import StrictRoute
-from api.turn_schemas import LARGEST_TURN, MOST_TURNS, TurnList, turn_list
+from api.turn_presenter import turn_list
+from api.turn_schemas import LARGEST_TURN, MOST_TURNS, TurnList
 from shared import ids
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictRoute)
@@ -40,8 +41,8 @@ async def turns(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Each answer of the model with its usage and cost, who served it, and what became of each tool call, oldest
-    first. While a job runs these are its turns so far; with `has_more` go on after `last_id`. The tag is that of the
-    job, whose every change is told there."""
+    first; and each call that broke off, which was paid for, too. While a job runs these are its turns so far; with
+    `has_more` go on after `last_id`. The tag is that of the job, whose every change is told there."""
     journal = await parts.inspector.journal(job_id, tenant=tenant) if ids.may_name_a_job(job_id) else None
     if journal is None:
         raise no_such_job()

@@ -91,6 +91,7 @@ end
 -- It begins with what its origin has done, and is told what there is to hear.
 local function inherit(job)
   local from, waiting = JOB .. job.origin, nil
+  redis.call('HSET', job.key, 'inherited', job.records)
   for at = 0, job.records - 1, COPIED_AT_ONCE do
     local last = math.min(at + COPIED_AT_ONCE, job.records) - 1
     redis.call('RPUSH', job.key .. TURNS, unpack(redis.call('LRANGE', from .. TURNS, at, last)))

@@ -63,6 +63,7 @@ async def test_a_job_that_has_done_nothing_has_no_turns(http: httpx2.AsyncClient
         "data": [],
         "steps": [],
         "messages": [],
+        "broken_calls": [],
         "has_more": False,
         "first_id": None,
         "last_id": None,
@@ -85,6 +86,7 @@ async def test_a_turn_tells_all_of_it(http: httpx2.AsyncClient, worker: StandIn,
         "request_id": "req_1",
         "duration_seconds": 1.5,
         "usage": COST.as_json() | {"tool_calls": 1},
+        "broken_calls": [],
         "tool_calls": [
             {
                 "id": "toolu_clock",
@@ -292,5 +294,8 @@ async def test_a_turn_is_charged_with_the_answers_before_it_that_broke_off(
 
     assert first["usage"]["cost_usd"] == "0.001230"
     assert (second["usage"]["cost_usd"], second["usage"]["model_calls"]) == ("0.002000", 2)
+    assert [(one["why"], one["usage"]["cost_usd"]) for one in second["broken_calls"]] == [
+        ("overloaded_error", "0.000770")
+    ]
     job = (await http.get(f"/v1/jobs/{job_id}")).json()
     assert job["usage"]["cost_usd"] == "0.003230", "the sum of its turns"

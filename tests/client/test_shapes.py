@@ -39,6 +39,7 @@ ANSWERS: list[tuple[type, type[BaseModel]]] = [
     (sluice_client.Problem, problems.ProblemDocument),
     (sluice_client.FieldError, problems.FieldError),
     (sluice_client.Event, event_schemas.EventResource),
+    (sluice_client.BrokenCall, turn_schemas.BrokenCallResource),
     (sluice_client.Turn, turn_schemas.TurnResource),
     (sluice_client.ToolCall, turn_schemas.ToolCallResource),
     (sluice_client.Decision, turn_schemas.DecisionResource),

@@ -81,8 +81,12 @@ def test_an_answer_that_broke_off_was_paid_for(running: Stack, simulated: Provid
     assert job["usage"]["input_tokens"] == sum(call["usage"]["input_tokens"] for call in calls)
     said = sum(call["usage"]["output_tokens"] for call in calls)
     assert job["usage"]["output_tokens"] == pytest.approx(said, rel=0.1)
-    (turn,) = running.http.get(f"/v1/jobs/{job['id']}/turns").json()["data"]
+    (turn,) = running.client.turns(job["id"])
     assert turn["usage"] == job["usage"], "the turn's share of it is all"
+    assert [one["usage"]["input_tokens"] for one in turn["broken_calls"]] == [
+        call["usage"]["input_tokens"] for call in calls[:2]
+    ]
+    assert list(running.client.broken_calls(job["id"])) == []
 
 
 def test_a_cancelled_answer_was_paid_for(running: Stack, simulated: ProviderProcess) -> None:
@@ -100,6 +104,21 @@ def test_a_cancelled_answer_was_paid_for(running: Stack, simulated: ProviderProc
     assert job["usage"]["input_tokens"] == call["usage"]["input_tokens"] > 0
     assert job["usage"]["model_calls"] == 1
     assert Decimal(job["usage"]["cost_usd"]) > 0
+    (broken,) = running.client.broken_calls(job_id)
+    assert (broken["turn"], broken["why"], broken["usage"]) == (1, "cancelled", job["usage"])
+    assert list(running.client.turns(job_id)) == []
+
+
+def test_an_answer_that_a_deadline_cut_off_is_shown_with_what_it_cost(running: Stack) -> None:
+    turns = [{"tools": [{"name": "weather", "input": {}}]}, {"output_tokens": 3000, "tokens_per_second": 100}]
+    job = running.finished(running.submit("circles", scripted(turns=turns), budget={"max_seconds": 3}))
+
+    assert job["incomplete_details"]["reason"] == "deadline_exceeded"
+    (turn,), (broken,) = running.client.turns(job["id"]), running.client.broken_calls(job["id"])
+    assert (broken["turn"], broken["why"]) == (2, "cancelled")
+    for name in job["usage"].keys() - {"cost_usd"}:
+        assert turn["usage"][name] + broken["usage"][name] == job["usage"][name], name
+    assert 0 < Decimal(broken["usage"]["cost_usd"]) < Decimal(job["usage"]["cost_usd"])
 
 
 def test_ten_jobs_at_once_keep_to_the_day_of_their_tenant() -> None:
