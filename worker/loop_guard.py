@@ -5,6 +5,9 @@ is as another when it makes the same calls, in whatever order, with the same arg
 counts as an outcome depends on the tool. A `read` whose result has changed has told something new: polling is no loop.
 Of a tool that does something it is enough that it was done again, since its receipts may differ for ever. A call that
 failed has failed, however its error is worded.
+
+A result may change for ever as well (a time of day, a percentage that never gets to a hundred), and each look costs a
+turn: the same calls are a loop whatever they tell once they were made PATIENCE times as often.
 """
 
 import json
@@ -16,6 +19,8 @@ from worker.tools import Effect, Tool
 
 LONGEST_CYCLE = 4
 """Turns after which a cycle may begin again. Longer ones are rare, and `max_turns` ends them, too."""
+PATIENCE = 4
+"""With the usual five repeats that is as many turns as a job usually has: it is for those that have more."""
 _LONGEST_ARGUMENTS = 200
 """Characters of a call's arguments that are shown."""
 
@@ -24,10 +29,14 @@ _Turn = frozenset[tuple[str, str, str]]
 
 def loop_in(transcript: Transcript, tools: Mapping[str, Tool], repeats: int) -> str | None:
     """What the agent did `repeats` times in a row, in words, if that is what it did last; None when it gets on."""
-    recent = transcript.calls_of_turns(LONGEST_CYCLE * repeats)
+    recent = transcript.calls_of_turns(LONGEST_CYCLE * PATIENCE * repeats)
     turns = [_outline(calls, tools) for calls in recent]
-    period = cycle(turns, repeats)
-    return None if period is None else _story(recent[-period:], repeats)
+    if period := cycle(turns, repeats):
+        return f"{_story(recent[-period:], repeats)}, and nothing new came of it"
+    asked = [frozenset((name, given, "") for name, given, _ in turn) for turn in turns]
+    if period := cycle(asked, PATIENCE * repeats):
+        return f"{_story(recent[-period:], PATIENCE * repeats)}, whatever came of it"
+    return None
 
 
 def cycle(turns: Sequence[_Turn], repeats: int) -> int | None:
@@ -58,7 +67,7 @@ def _canonical(given: Mapping[str, Any]) -> str:
 
 def _story(turns: Sequence[Sequence[TurnCall]], repeats: int) -> str:
     done = ", then ".join(" and ".join(_shown(call) for call in calls) for calls in turns)
-    return f"{done}: {repeats} times in a row, and nothing new came of it"
+    return f"{done}: {repeats} times in a row"
 
 
 def _shown(call: TurnCall) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.turn import Block, ModelRecord, Record, ResultRecord, Transcript
 from shared.usage import Usage
-from worker.loop_guard import LONGEST_CYCLE, loop_in
+from worker.loop_guard import LONGEST_CYCLE, PATIENCE, loop_in
 from worker.tools import tool
 
 
@@ -63,8 +63,26 @@ def test_the_same_call_five_times_is_a_loop_and_four_times_is_none() -> None:
     assert loops(*[saw("blue")] * 2, repeats=2)
 
 
-def test_polling_is_no_loop() -> None:
-    assert not loops(*(saw(f"{percent} %") for percent in range(50)))
+def polled(times: int) -> list[list[Call]]:
+    return [saw(f"{percent} %") for percent in range(times)]
+
+
+def test_polling_is_no_loop_until_it_has_gone_on_for_four_times_as_long() -> None:
+    assert not loops(*polled(19))
+    assert loops(*polled(20))
+    assert loops(*polled(2 * PATIENCE), repeats=2)
+    assert loop_in(transcript(*polled(20)), TOOLS, 5) == 'look({"at":"sky"}): 20 times in a row, whatever came of it'
+
+
+def test_polling_begins_anew_with_whatever_is_done_meanwhile() -> None:
+    assert not loops(*polled(19), saw("blue", at="sea"), *polled(19))
+    assert not loops(*polled(19), [*saw("blue"), *fired("bang")], *polled(19))
+
+
+def test_a_round_of_polls_is_a_loop_as_late() -> None:
+    both = [one for percent in range(20) for one in (saw(f"{percent} %"), saw(f"{percent} m", at="sea"))]
+    assert not loops(*both[1:])
+    assert loops(*both)
 
 
 def test_what_has_changed_since_begins_anew() -> None:
@@ -123,8 +141,9 @@ repeats = st.integers(2, 6)
 
 
 @given(turns=st.lists(st.lists(calls, max_size=3), max_size=30), repeats=repeats)
-def test_who_learns_something_new_each_turn_is_never_stopped(turns: list[list[Any]], repeats: int) -> None:
+def test_who_learns_something_new_each_turn_is_not_stopped_soon(turns: list[list[Any]], repeats: int) -> None:
     """Each turn reads something, and each time that says something else."""
+    turns = turns[: PATIENCE * repeats - 1]
     told = [
         [("look", {"at": "clock"}, str(number), False), *((name, given, "x", False) for name, given in turn)]
         for number, turn in enumerate(turns)

@@ -72,7 +72,8 @@ class Agent:
     budget: Budget = field(default_factory=Budget)
     retry: Retry = field(default_factory=Retry)
     max_repeats: int | None = 5
-    """So many turns in a row with the same calls, of which nothing new comes, end the job (`worker.loop_guard`)."""
+    """So many turns in a row with the same calls, of which nothing new comes, end the job, and four times as many
+    whatever comes of them (`worker.loop_guard`)."""
     description: str = ""
     mcp: Sequence[McpServer] = ()
     mcp_tools: Sequence[Tool] = ()
