@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.points.cases import CAREFUL, Case, Sight
-from tests.faults.points.page import cells
+from tests.faults.points.page import PAGE, cells, deaths
 from tests.faults.points.run import shooting_range
 
 _AROUND_THE_CALL = (
@@ -20,6 +20,18 @@ _ELSEWHERE = (
     "after saving turn 2",
     "after the idempotent call",
     "after writing the end",
+    "after the claim",
+    "before hearing a message",
+    "after hearing a message",
+    "after setting money aside in turn 2",
+    "before entering the gate in turn 3",
+    "after entering the gate in turn 3",
+    "before leaving the gate in turn 3",
+    "after leaving the gate in turn 3",
+    "before telling followers",
+    "after telling followers",
+    "before giving it back",
+    "after giving it back",
 )
 _ASKING = ("before writing the question", "after writing the question")
 
@@ -29,13 +41,17 @@ def test_wherever_its_worker_dies_every_effect_happens_once_and_no_finished_turn
     cases = [Case.of(tool, point) for tool in CAREFUL for point in _AROUND_THE_CALL]
     cases += [Case.of("pay", point) for point in _ELSEWHERE]
     cases += [Case.of("shred", point) for point in _ASKING]
-    with shooting_range(workers=4) as place:
+    with shooting_range(workers=6) as place:
         sights = place.shoot(cases)
 
     assert [complaint for sight in sights for complaint in sight.complaints()] == []
     shown = cells()
     changed = [sight for sight in sights if shown.get((sight.case.tool, sight.case.point)) != sight.cell()]
     assert not changed, "docs/durability.md says otherwise; run: make faults"
+
+
+def test_the_readme_counts_the_deaths_of_the_table() -> None:
+    assert f"{deaths()} deaths" in (PAGE.parents[1] / "README.md").read_text("utf-8")
 
 
 def sight(**fields: object) -> Sight:

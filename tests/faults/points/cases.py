@@ -5,9 +5,16 @@ from typing import Any
 
 from tests.prompts import scripted
 
+TELLING = "telling followers"
+"""What a worker does beside the rest, and not at the same moment in each run."""
+
 CAREFUL = {"pay": "alone", "wire": "with verify", "shred": "with approval"}
 """The irreversible tools, by what stands between them and a second run."""
 TURNS = 4
+
+
+_UNWRITTEN = ("before leaving the gate", "after leaving the gate", "after the model's turn", "before saving turn")
+"""Where the model has answered and nobody has written that down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,9 @@ class Case:
 
     @classmethod
     def of(cls, tool: str, point: str) -> "Case":
-        calls = ({"tools": [{"name": name, "input": {}}]} for name in ("look", "file", tool))
+        calls = [{"tools": [{"name": name, "input": {}}]} for name in ("look", "file", tool)]
+        if not point or TELLING in point:  # whoever follows is heard of before the model has answered
+            calls[0]["latency"] = 3
         return cls(tool, point, scripted(turns=[*calls, {"text": "Done."}]))
 
 
@@ -58,8 +67,8 @@ class Sight:
 
     @property
     def _turn_in_flight(self) -> int:
-        """The model has answered and nobody has written it down: that turn is bought again, and no other."""
-        return int(self.case.point.startswith(("after the model's turn", "before saving turn")))
+        """It is bought again, and no other."""
+        return int(self.case.point.startswith(_UNWRITTEN))
 
     def cell(self) -> str:
         """For the table: runs of each tool, turns bought, what persons said."""
@@ -73,7 +82,7 @@ def table(sights: dict[tuple[str, str], Sight], points: list[str]) -> str:
         "| killed | " + " | ".join(f"{how}: runs | turns | person" for how in CAREFUL.values()) + " |",
         "|---|" + "---|--:|---|" * len(CAREFUL),
     ]
-    for point in points:
+    for point in sorted(points, key=lambda one: TELLING in one):
         cells = (sights[tool, point].cell() if (tool, point) in sights else "– | – | –" for tool in CAREFUL)
         lines.append(f"| {point or 'not at all'} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -14,6 +14,11 @@ def write(table: str) -> None:
     PAGE.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}", "utf-8")
 
 
+def deaths() -> int:
+    """How many the table shows."""
+    return sum("·" in cell and point != "not at all" for (_, point), cell in cells().items())
+
+
 def cells() -> dict[tuple[str, str], str]:
     """The table as it is there: `Sight.cell` by tool and point."""
     shown = PAGE.read_text("utf-8").partition(_BEGIN)[2].partition(_END)[0]

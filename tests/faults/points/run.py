@@ -11,16 +11,16 @@ import redis as redis_sync
 
 from local.provider_process import ProviderProcess
 from local.redis_server import RedisServer
-from shared import clock, keys
-from shared.states import FINISHED
+from shared import keys
 from tests.agents.deeds import marks
 from tests.faults.points.cases import CAREFUL, Case, Sight, said_of
 from tests.faults.points.worker import DIE_AT, died, passed
-from tests.prompts import conversation
 from tests.stack import Stack
 
 WORKER = "tests.faults.points.worker"
 _PATIENCE_SECONDS = 120.0
+_AT_ONCE = 40
+"""Each has a stream open, of the hundred connections that a client makes."""
 
 
 class Range:
@@ -41,30 +41,32 @@ class Range:
         return found
 
     def shoot(self, cases: Iterable[Case]) -> list[Sight]:
-        """All of them at once; what became of each."""
-        jobs = [(case, self._running.submit("deeds", case.prompt, metadata={DIE_AT: case.point})) for case in cases]
-        with ThreadPoolExecutor(len(jobs)) as persons:  # nobody waits for another one's decision
-            return list(persons.map(lambda job: self._see_through(*job), jobs))
+        """So many at once; what became of each."""
+        with ThreadPoolExecutor(_AT_ONCE) as persons:
+            return list(persons.map(self._see_through, cases))
 
-    def _see_through(self, case: Case, job_id: str) -> Sight:
+    def _see_through(self, case: Case) -> Sight:
+        """Speaks to the job before it begins, follows it, and decides what it asks."""
+        job_id = self._running.submit("deeds", case.prompt, metadata={DIE_AT: case.point}, delay_seconds=1)
+        self._running.client.send_message(job_id, "Go on.")
         said: list[str] = []
-        deadline = clock.monotonic() + _PATIENCE_SECONDS
-        while (job := self._next_change(job_id))["status"] not in FINISHED:
-            assert clock.monotonic() < deadline, f"{case} has not ended: {job}"
-            for action in job["required_actions"]:
-                word = said_of(action, any(mark.startswith(f"{case.tool} ") for mark in self._marks(job_id)))
-                self._running.decide(action, word)
-                said.append(word)
-        return self._sight(case, job, tuple(said))
+        for event in self._running.client.stream(job_id, timeout=_PATIENCE_SECONDS):
+            if event["type"] == "action.requested":
+                said += self._decide(case, job_id)
+        return self._sight(case, self._running.job(job_id), tuple(said))
 
-    def _next_change(self, job_id: str) -> dict[str, Any]:
-        job = self._running.job(job_id)
-        if job["status"] in FINISHED or job["required_actions"]:
-            return job
-        return dict(self._running.client.request("GET", f"/v1/jobs/{job_id}", query={"wait": 1}))
+    def _decide(self, case: Case, job_id: str) -> Iterator[str]:
+        for action in self._running.job(job_id)["required_actions"]:
+            word = said_of(action, any(mark.startswith(f"{case.tool} ") for mark in self._marks(job_id)))
+            self._running.decide(action, word)
+            yield word
 
     def _marks(self, job_id: str) -> list[str]:
         return [str(mark) for mark in self._effects.lrange(marks(job_id), 0, -1)]
+
+    def _calls(self, case: Case) -> list[dict[str, Any]]:
+        """Those of the provider's ledger; what was said to the job may stand behind its prompt."""
+        return [call for call in self._provider.calls() if call["conversation"].startswith(case.prompt[:200])]
 
     def _sight(self, case: Case, job: dict[str, object], said: tuple[str, ...]) -> Sight:
         job_id, seen = str(job["id"]), self._marks(str(job["id"]))
@@ -75,7 +77,7 @@ class Range:
             status=str(job["status"]),
             runs=Counter(mark.split()[0] for mark in seen),
             effects=Counter(mark.split()[0] for mark in set(seen)),
-            bought=sum(call["completed"] for call in conversation(self._provider.calls(), case.prompt)),
+            bought=sum(call["completed"] for call in self._calls(case)),
             said=said,
             died=bool(self._effects.exists(died(job_id))),
             receipts=Counter(one["tool_use_id"] for one in journal if one["kind"] == "result"),
@@ -94,7 +96,8 @@ def shooting_range(workers: int) -> Iterator[Range]:
             provider.url,
             SLUICE_WORKER__AGENTS='["tests.agents.deeds"]',
             SLUICE_WORKER__MAX_IN_FLIGHT="1",
-            SLUICE_QUEUE__LEASE_SECONDS="2",
+            SLUICE_QUEUE__LEASE_SECONDS="3",
+            SLUICE_TENANTS__DEFAULT__DAILY_COST_USD="1000",
             EFFECTS_URL=effects.url,
             FAULT_POINTS=effects.url,
         ) as running,

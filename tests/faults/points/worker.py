@@ -5,6 +5,7 @@ passes them, and that it has died. The point is in the job's metadata, `die_at`.
 fork of a process that has only imported things, which takes a tenth of a second instead of one or two.
 """
 
+import asyncio
 import functools
 import os
 import signal
@@ -15,18 +16,29 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import redis
+from structlog.contextvars import get_contextvars
 
 from shared.actions import Actions
 from shared.checkpoints import Checkpoints
+from shared.day_budget import DayBudget
+from shared.event_log import EventLog
+from shared.gate import Gate
+from shared.mailbox import Mailbox
 from shared.queue import Queue
 from shared.turn import IntentRecord, ModelRecord, Record, ResultRecord
+from tests.faults.points.cases import TELLING
 from worker import attempt, main
+from worker.attempt import Interruption
 from worker.chain_caller import ChainCaller
 from worker.executor import Executor
+from worker.model_call import ModelCaller
+from worker.provider_anthropic import AnthropicProvider
 from worker.tools import Tool
 
 DIE_AT = "die_at"
 """The name in a job's metadata under which it says where its worker dies."""
+_LEAVE_AT = "after saving turn 2"
+"""Where each job is given back, once, as by a worker that has to leave in a deploy."""
 
 
 def passed(job_id: str) -> str:
@@ -39,13 +51,17 @@ def died(job_id: str) -> str:
     return f"points:{job_id}:died"
 
 
+def left(job_id: str) -> str:
+    """string, there when a worker had to leave the job"""
+    return f"points:{job_id}:left"
+
+
 class Reaper:
-    """Knows where which job's worker dies."""
+    """Knows where which job's worker dies, or leaves it."""
 
     def __init__(self, url: str) -> None:
         self._redis = redis.Redis.from_url(url)
         self._die_at: dict[str, str] = {}
-        self._tools: dict[tuple[str, str], str] = {}
 
     def knows(self, job: Any) -> None:
         self._die_at[job.id] = job.spec.metadata.get(DIE_AT, "")
@@ -55,22 +71,50 @@ class Reaper:
         if self._die_at.get(job_id) == point and self._redis.set(died(job_id), point, nx=True):
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def leaves(self, job_id: str, point: str) -> bool:
+        return point == _LEAVE_AT and bool(self._redis.set(left(job_id), point, nx=True))
+
 
 def build(reaper: Reaper) -> None:
-    """Puts a point before and after each effect of the loop."""
+    """Puts a point before and after each effect of the loop, and whatever else a job has its worker write."""
+    executors: dict[str, Executor] = {}  # by job
 
-    def around(owner: Any, name: str, label: Callable[..., tuple[str, str]]) -> None:
+    async def reached(job_id: str, point: str) -> None:
+        reaper.reached(job_id, point)
+        if reaper.leaves(job_id, point):
+            executors[job_id].interrupt(job_id, Interruption.DRAIN)
+            await asyncio.sleep(0)  # it stops here, with nothing else begun
+
+    def around(
+        owner: Any, name: str, label: Callable[..., tuple[str, str]], ahead: str = "before", behind: str = "after"
+    ) -> None:
         real: Callable[..., Awaitable[Any]] = getattr(owner, name)
 
         @functools.wraps(real)
         async def watched(*args: Any, **options: Any) -> Any:
             job_id, what = label(*args, **options)
-            reaper.reached(job_id, f"before {what}")
+            if ahead:
+                await reached(job_id, f"{ahead} {what}")
             answer = await real(*args, **options)
-            reaper.reached(job_id, f"after {what}")
+            await reached(job_id, f"{behind} {what}")
             return answer
 
         setattr(owner, name, watched)
+
+    turns: dict[str, int] = {}  # that jobs are at
+
+    def asking(_: Any, chain: Any, wanted: Any, *rest: Any, **more: Any) -> tuple[str, str]:
+        turns[wanted.job_id] = wanted.turn
+        return wanted.job_id, f"the model's turn {wanted.turn}"
+
+    def of_turn(what: str) -> Callable[..., tuple[str, str]]:
+        """For what is not told the job: all logs of its attempt are."""
+
+        def label(*args: Any, **options: Any) -> tuple[str, str]:
+            job_id = get_contextvars()["job"]
+            return job_id, f"{what} in turn {turns[job_id]}"
+
+        return label
 
     effects: dict[str, str] = {}  # of tool calls, by their names
 
@@ -83,20 +127,37 @@ def build(reaper: Reaper) -> None:
         effects[call.id] = tool.effect
         return context.job_id, f"the {tool.effect} call"
 
-    start = Executor.start
+    def held(what: str) -> Callable[..., tuple[str, str]]:
+        return lambda _, owner, job_id, *rest, **more: (job_id, what)
+
+    claim, start = Queue.claim, Executor.start
+
+    async def claimed(*args: Any, **options: Any) -> Any:
+        """Before it there is no worker that the job could lose."""
+        answer = await claim(*args, **options)
+        for job in answer.jobs:
+            reaper.knows(job)
+            reaper.reached(job.id, "after the claim")
+        return answer
 
     def started(self: Executor, job: Any, now_ms: int) -> Any:
-        reaper.knows(job)
+        executors[job.id] = self
         return start(self, job, now_ms)
 
+    Queue.claim = claimed  # type: ignore[method-assign]
     Executor.start = started  # type: ignore[method-assign]
+    around(Mailbox, "hear", held("hearing a message"))
+    around(ChainCaller, "call", asking)
+    around(DayBudget, "reserve", of_turn("setting money aside"))
+    around(Gate, "reserve", of_turn("entering the gate"))
+    around(AnthropicProvider, "stream", of_turn("leaving the gate"), ahead="", behind="before")  # which comes next
+    around(ModelCaller, "_attempt", of_turn("leaving the gate"), ahead="")
     around(Checkpoints, "append", saving)
-    around(
-        ChainCaller, "call", lambda _, chain, wanted, *rest, **more: (wanted.job_id, f"the model's turn {wanted.turn}")
-    )
     around(attempt, "run_tool", running)
-    around(Queue, "finish", lambda _, owner, job_id, *rest, **more: (job_id, "writing the end"))
+    around(EventLog, "tell", held(TELLING))
     around(Actions, "ask", lambda _, owner, job, *rest, **more: (job.id, "writing the question"))
+    around(Queue, "release", held("giving it back"))
+    around(Queue, "finish", held("writing the end"))
 
 
 class Nursery:
