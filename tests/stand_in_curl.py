@@ -21,10 +21,14 @@ def main() -> int:
         httpx2.Client(trust_env=False, timeout=90) as client,
         client.stream(method, given.url, headers=headers, content=body) as answer,
     ):
+        if given.include:
+            head = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+            sys.stdout.buffer.write(f"HTTP/1.1 {answer.status_code}\r\n{head}\r\n".encode())
         for chunk in answer.iter_bytes():
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
     if given.write_out:
+        sys.stdout.flush()
         sys.stdout.write(given.write_out.replace("\\n", "\n").replace("%{http_code}", str(answer.status_code)))
     return 0
 
@@ -33,6 +37,7 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="curl", allow_abbrev=False)
     for flag in ("-s", "-S", "-N"):
         parser.add_argument(flag, action="store_true")
+    parser.add_argument("-i", dest="include", action="store_true")
     parser.add_argument("-X", dest="request")
     parser.add_argument("-H", dest="header", action="append", default=[])
     parser.add_argument("-d", dest="data")

@@ -19,7 +19,8 @@ _FUNCTION = re.compile(r"^\w+\(\) \{")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command printed, and the HTTP status. `body` is the JSON in it, None if it is none."""
+    """What a command printed, and the HTTP status. `body` is the JSON in it, behind the headers if these were wanted,
+    None if it is none."""
 
     status: int
     text: str
@@ -27,24 +28,28 @@ class Answer:
     @property
     def body(self) -> Any:
         try:
-            return json.loads(self.text)
+            return json.loads(self.text.rpartition("\n\n")[2])
         except ValueError:
             return None
 
 
 def blocks(page: str, language: str = "bash") -> list[str]:
-    """The code of this language in a page of docs/."""
+    """The code of this language in a page of docs/, or another one by its way from there."""
     text = (_ROOT / "docs" / page).read_text("utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 def commands(page: str) -> list[str]:
-    """Each command in the bash blocks of a page, in its order, with the functions of its block before it."""
+    """Each command in the bash blocks of a page that hold a curl, in its order, with the functions of its block before
+    it."""
     found = []
     for block in blocks(page):
+        if "curl " not in block:
+            continue
         lines = block.replace("\\\n", " ").splitlines()
         functions = [line for line in lines if _FUNCTION.match(line)]
-        found += ["\n".join([*functions, line]) for line in lines if line.strip() and line not in functions]
+        typed = [line for line in lines if line.strip() and line not in functions and line[0] not in "#…"]
+        found += ["\n".join([*functions, line]) for line in typed]
     return found
 
 

@@ -1,7 +1,8 @@
-"""The curl of the docs, command by command in the order of each page: what is answered is what the page says."""
+"""The curl of README and docs, command by command in the order of each page: what is answered is what the page says."""
 
 import json
 import re
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,32 @@ def deletion(running: Stack, action: dict[str, Any]) -> str:
     assert running.finished(action["job_id"])["status"] == "succeeded"
     (result,) = running.results(action["job_id"])
     return str(result["content"])
+
+
+def test_the_readme(running: Stack, terminal: Terminal) -> None:
+    """Its last two ask an agent of one's own: tests/local/test_bring_your_own_agent.py goes that way."""
+    submit, look, follow, turns, listing, erase, wait, long, cancel, batch, _, _ = commands("../README.md")
+
+    made = terminal.type(submit.replace("first-try", f"first-try-{secrets.token_hex(4)}"))
+    assert (made.status, made.body["agent"]) == (202, "researcher")
+    assert re.search(f"^location: /v1/jobs/{made.body['id']}$", made.text, re.MULTILINE | re.IGNORECASE)
+    job_id = made.body["id"]
+    assert terminal.type(look, JOB_ID=job_id).body["revision"] > made.body["revision"], "at its next change"
+    assert "event: job.succeeded" in terminal.type(follow, JOB_ID=job_id).text
+    transcript = terminal.type(turns, JOB_ID=job_id).body["data"]
+    assert transcript[0]["tool_calls"]
+    assert all(float(turn["usage"]["cost_usd"]) > 0 for turn in transcript)
+    assert job_id in [job["id"] for job in terminal.type(listing).body["data"]]
+    assert [terminal.type(erase, JOB_ID=job_id).status for _ in range(2)] == [204, 404]
+
+    ended = terminal.type(wait)
+    assert (ended.status, ended.body["status"]) == (200, "succeeded")
+    job_id = terminal.type(long).body["id"]
+    assert terminal.type(cancel, JOB_ID=job_id).status in (200, 202)
+    assert running.until(job_id, "cancelled")["output"] is None
+
+    many = terminal.type(batch)
+    assert [one["job"]["input"] for one in many.body["data"]] == ["One", "Two"]
 
 
 def test_approvals(running: Stack, terminal: Terminal) -> None:
@@ -167,3 +194,19 @@ def test_events(running: Stack, terminal: Terminal) -> None:
     assert (page["object"], page["data"], page["has_more"]) == ("list", told, False)
     documented = json.loads(blocks("events.md", "json")[0].replace("job_…", job_id))
     assert documented.keys() == told[0].keys()
+
+
+def test_webhooks(running: Stack, terminal: Terminal) -> None:
+    submit, endpoint, deliveries, replay = commands("webhooks.md")
+
+    made = terminal.type(submit)
+    assert made.status == 202
+    assert running.finished(made.body["id"])["status"] == "succeeded"
+    kept = terminal.type(endpoint)
+    assert (kept.status, kept.body["id"][:4], kept.body["secret"][:6]) == (201, "whe_", "whsec_")
+    listed = terminal.type(deliveries.replace("job_…", made.body["id"]))
+    (delivery,) = listed.body["data"]
+    assert (listed.status, delivery["job_id"], delivery["type"]) == (200, made.body["id"], "job.succeeded")
+    again = terminal.type(replay.replace("msg_…", delivery["id"]))
+    assert (again.status, again.body["status"]) == (202, "pending")
+    running.http.delete(f"/v1/webhook_endpoints/{kept.body['id']}")
