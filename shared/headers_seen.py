@@ -6,7 +6,7 @@ from dataclasses import replace
 from shared import clock
 from shared.pool import Headroom, Limits, Pool, Reservation
 
-HEARD_SECONDS = 0.1
+HEARD_SECONDS = 0.06
 """How old may be what the gate has heard from anybody while they say that little is left."""
 TOLD_WITHIN_SECONDS = 0.1
 """So long that waits for a request to travel with."""
