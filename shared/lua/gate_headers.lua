@@ -71,6 +71,7 @@ function word.levels(remaining, call)
       bucket.level = math.min(bucket.capacity, math.max(least, math.min(most, bucket.level)))
       if call.starts >= bucket.told then
         bucket.told = call.starts
+        if left > 0 then bucket.sure = call.starts end
         word.share(name, bucket, left, call)
       end
     end
@@ -109,6 +110,7 @@ function word.refusal(call, remaining, retry_ms)
       end
       bucket.level = word.level_after_refusal(bucket, call, wanted, left, retry_ms)
       bucket.told = now
+      if left > 0 then bucket.sure = now end
     end
   end
   return spoken
