@@ -19,8 +19,8 @@ local MOMENT_MS = 100            -- within which calls may overtake each other o
 -- it is also what somebody else with the same key may take of the refill before the gate hears of it.
 local MARGIN = {requests = 0, input = 0.05, output = 0.4}
 local UNHEARD = {requests = 0, input = 2 / 3, output = 0}
-local MOST_UNHEARD = 0.2
-local HEARS_AFTER_MS, HEARS_EVERY_MS = 250, 350  -- how late a call's headers come, until that is learned; how seldom
+local MOST_UNHEARD = 0.25
+local HEARS_AFTER_MS, HEARS_EVERY_MS = 250, 500  -- how late a call's headers come, until that is learned; how seldom
 local PACE = 0.1                 -- tokens of an answer per ms, until it is learned
 local RECOVERY = 0.05 / 6000     -- how fast, per ms, the pace comes back after 429s
 
