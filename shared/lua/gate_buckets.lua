@@ -28,9 +28,9 @@ local limits_of, limits_text = {}, ''
 local factor
 
 -- Of each is kept: level; learned, its limit a minute as the provider said it, absent until then; burst, how much of a
--- minute's worth it holds; shown, whether headers tell of it, and told, when they did last, and sure, when there
--- was something left by then, since nothing may also be a debt; share, how much of its refill
--- is ours, and refill, what that is learned from; taken, all that was ever taken; spilled, the refill that found it full.
+-- minute's worth it holds; shown, whether headers tell of it; told, when they did last, and sure, when there was something
+-- left by then: nothing may also be a debt; share, how much of its refill is ours, and refill, what that is learned
+-- from; taken, all that was ever taken; spilled, the refill that found it full.
 -- What follows from these is in limit, rate (per ms), capacity and margin.
 local buckets
 
@@ -153,10 +153,10 @@ end
 -- Which part of the call's time came after the provider last spoke of the bucket. Where that is open, since it was at
 -- nearly the same moment, or whether a debt was told of, `more` use counts and less does not.
 local function unspoken(name, call, more)
-  local told = more > 0 and buckets[name].sure or buckets[name].told
-  if name ~= 'output' then return told > call.starts + (more > 0 and MOMENT_MS or -MOMENT_MS) and 0 or 1 end
-  local flown = math.max(1, now - call.since)
-  return math.max(0, math.min(1, (now - told) / flown))
+  local told = buckets[name].told
+  if name == 'output' then return math.max(0, math.min(1, (now - told) / math.max(1, now - call.since))) end
+  if more > 0 then return (buckets[name].sure or told) > call.starts + MOMENT_MS and 0 or 1 end
+  return told > call.starts - MOMENT_MS and 0 or 1
 end
 
 -- A call has used so much more or less of a bucket than was thought. What it used before the provider last spoke of the
