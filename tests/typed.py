@@ -53,6 +53,14 @@ def commands(page: str) -> list[str]:
     return found
 
 
+def with_stand_in(place: Path) -> str:
+    """The PATH on which `curl` is the stand-in, that is put into this directory."""
+    curl = place / "curl"
+    curl.write_text(f'#!/bin/sh\nexec {sys.executable} {_ROOT}/tests/stand_in_curl.py "$@"\n', "utf-8")
+    curl.chmod(0o755)
+    return f"{place}{os.pathsep}{os.environ['PATH']}"
+
+
 class Terminal:
     """A shell at the root of the repository, for the api at `url`. `curl` is the real one where there is one, unless
     the stand-in is wanted."""
@@ -63,10 +71,7 @@ class Terminal:
         proxies = ("http_proxy", "https_proxy", "all_proxy")
         self._environment = {name: value for name, value in os.environ.items() if name.lower() not in proxies}
         if stand_in or shutil.which("curl") is None:
-            curl = place / "curl"
-            curl.write_text(f'#!/bin/sh\nexec {sys.executable} {_ROOT}/tests/stand_in_curl.py "$@"\n', "utf-8")
-            curl.chmod(0o755)
-            self._environment["PATH"] = f"{place}{os.pathsep}{self._environment['PATH']}"
+            self._environment["PATH"] = with_stand_in(place)
 
     def type(self, command: str, **placeholders: str) -> Answer:
         """What it is answered. JOB_ID="job_…" goes where the page says JOB_ID or $JOB_ID."""
