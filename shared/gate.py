@@ -8,7 +8,7 @@ longer than a moment, calls pass by `shared.fallback` instead.
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
@@ -23,14 +23,14 @@ from shared.headers_seen import HeadersSeen
 from shared.outage import Outage
 from shared.pool import Asker, Call, Headroom, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, until_reachable
-from shared.told import RedisAway, Told
+from shared.told import Grant, RedisAway, Told
 from shared.visits import Visits
 
 logger = log.get(__name__)
 
 KEEP_SECONDS = 2.0
 """How often a worker with calls at the gate says that it lives, and asks for what it may have missed."""
-_ENDED_WITHIN_SECONDS = 0.2
+_ENDED_WITHIN_SECONDS = 0.3
 """So long the end of a call waits for a request to travel with, unless others wait for that end."""
 _LEAST_PAUSE_SECONDS = 0.01
 """Between two visits of a leader."""
@@ -114,21 +114,21 @@ class Gate:
             told = waiting[call_id] = Told()
             answer = await until_reachable(partial(self._enter, call_id, pool, call, place))
             _check(answer, pool, in_outage)
-            what, ms, input_tokens, output_tokens, place = answer
-            wait: float | None = ms / 1000
+            what, ms, input_tokens, output_tokens, place, *leaves = answer
+            grant: Grant | None = _grant(ms, leaves)
             if what == "shut":
                 self._fallback.shut(pool, ms / 1000)
             if what in ("shut", "waiting"):
                 left = until - clock.monotonic()
-                wait = await told.heard(left, leaving, expected=ms / 1000, outage=what == "shut")
-            if wait is not None:  # None: the gate has forgotten it, or it asks once more before it gives up
+                grant = await told.heard(left, leaving, expected=ms / 1000, outage=what == "shut")
+            if grant is not None:  # None: the gate has forgotten it, or it asks once more before it gives up
                 break
         awaited = what in ("shut", "tries")
-        granted = Reservation(call_id, pool, call, input_tokens, output_tokens, place, awaited)
+        granted = Reservation(call_id, pool, call, input_tokens, output_tokens, place, awaited, grant.leaves)
         self._in_flight[pool.name][call_id] = granted
         self._fallback.learn(granted)
-        if wait > 0:
-            await asyncio.sleep(wait)
+        if grant.wait > 0:
+            await asyncio.sleep(grant.wait)
         return granted
 
     def observe(self, reservation: Reservation, headroom: Headroom) -> None:
@@ -178,9 +178,9 @@ class Gate:
 
     def hear(self, text: str) -> None:
         """A grant, from the channel."""
-        call_id, wait_ms, pool_name = text.split(" ", 2)
+        call_id, wait_ms, *leaves, pool_name = text.split(" ", 5)
         if told := self._waiting.get(pool_name, {}).get(call_id):
-            told.tell(float(wait_ms) / 1000)
+            told.tell(_grant(int(wait_ms), [int(left) for left in leaves]))
         elif self._fallback.has(call_id):
             pass  # it has passed already, and is about to be entered into the books
         elif call_id not in self._in_flight.get(pool_name, ()) and pool_name in self._pools:
@@ -201,8 +201,8 @@ class Gate:
                 heed, granted, unknown, living = await self.commands.keep(pool, list(waiting), known, news)
             self._heed(pool, news, *heed)
             self._fallback.count(pool, living)
-            for call_id, wait_ms in zip(granted[::2], granted[1::2], strict=True):
-                _let_know(waiting, call_id, wait_ms / 1000)
+            for call_id, wait_ms, *leaves in granted:
+                _let_know(waiting, call_id, _grant(wait_ms, leaves))
             for call_id in unknown:
                 _let_know(waiting, call_id, None)
 
@@ -285,6 +285,10 @@ def _check(answer: Any, pool: Pool, in_outage: bool) -> None:
             raise NoRoomYet(answer[1] / 1000, outage=True)
 
 
-def _let_know(waiting: dict[str, Told], call_id: str, wait: float | None) -> None:
+def _grant(wait_ms: int, leaves: Sequence[int]) -> Grant:
+    return Grant(wait_ms / 1000, dict(zip(("requests", "input", "output"), leaves, strict=False)))
+
+
+def _let_know(waiting: dict[str, Told], call_id: str, grant: Grant | None) -> None:
     if told := waiting.get(call_id):  # it may have gone meanwhile
-        told.tell(wait)
+        told.tell(grant)

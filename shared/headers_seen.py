@@ -6,10 +6,10 @@ from dataclasses import replace
 from shared import clock
 from shared.pool import Headroom, Limits, Pool, Reservation
 
-HEARD_SECONDS = 0.06
-"""How old may be what the gate has heard from anybody while they say that little is left."""
-TOLD_WITHIN_SECONDS = 0.1
-"""So long that waits for a request to travel with."""
+LESS_SECONDS, AS_EXPECTED_SECONDS = 0.06, 0.3
+"""How old may be what the gate has heard from anybody while little is left: less than it thinks, and not less."""
+TOLD_WITHIN_SECONDS = 0.2
+"""So long waits for a request to travel with what is not less."""
 _MISJUDGED, _MATTERS = 0.25, 0.002
 """Of what was reserved for a call, and of the limit: by so much more or less is news."""
 
@@ -24,12 +24,11 @@ class HeadersSeen:
         name, now = reservation.pool.name, clock.monotonic()
         limits_are_new = headroom.limit and headroom.limit != self._limits.get(name)
         if limits_are_new or reservation.awaited or _misjudged(reservation, headroom):
-            within = 0.0
-        elif headroom.scarce and now - self._heard.get(name, -math.inf) >= HEARD_SECONDS:
-            within = TOLD_WITHIN_SECONDS
+            within: float | None = 0.0
         else:
-            return None
-        self._limits[name], self._heard[name] = dict(headroom.limit), now
+            within = told_within(reservation, headroom, now - self._heard.get(name, -math.inf))
+        if within is not None:
+            self._limits[name], self._heard[name] = dict(headroom.limit), now
         return within
 
     def heard(self, pool: Pool, seconds_ago: float) -> None:
@@ -40,6 +39,29 @@ class HeadersSeen:
         """Those that are known last."""
         said = {name: limit for name, limit in self._limits.get(pool.name, {}).items() if limit >= 1}
         return replace(pool.limits, **said)
+
+
+def told_within(reservation: Reservation, headroom: Headroom, heard_ago: float) -> float | None:
+    """In so many seconds the gate has to be told of what is left, having heard so long ago of it; None: not at all.
+
+    What is not less than the gate thinks changes nothing but how sure it is.
+    """
+    scarce = headroom.scarce
+    if scarce and heard_ago >= LESS_SECONDS and any(_is_less(name, reservation, headroom) for name in scarce):
+        return 0.0
+    return TOLD_WITHIN_SECONDS if scarce and heard_ago >= AS_EXPECTED_SECONDS else None
+
+
+def _is_less(name: str, reservation: Reservation, headroom: Headroom) -> bool:
+    """Of input and requests the gate takes as gone what may be on its way; of output it knows no more than a mean."""
+    if name not in reservation.leaves:
+        return True
+    least = float(reservation.leaves[name])
+    if name == "output":
+        least -= _MATTERS * headroom.limit[name]
+    if name == "input" and headroom.input_tokens is not None:
+        least -= headroom.input_tokens - reservation.input_tokens
+    return headroom.remaining[name] < max(0, least)
 
 
 def _misjudged(reservation: Reservation, headroom: Headroom) -> bool:

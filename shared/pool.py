@@ -82,7 +82,8 @@ class Call:
 class Reservation:
     """A call that may start, and what is reserved for it in tokens. To be settled, whatever becomes of it.
 
-    `awaited`: the gate is shut, or was, and wants to hear as soon as the answer begins.
+    `awaited`: the gate is shut, or was, and wants to hear as soon as the answer begins. `leaves` is what should be left
+    of the budget once the call has got to the provider, by dimension, as far as the gate can tell.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Reservation:
     output_tokens: int
     place: str
     awaited: bool = False
+    leaves: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,9 @@ class Headroom:
     input_tokens: int | None = None
 
     @property
-    def scarce(self) -> bool:
-        """Whether so little is left that it may be less than the gate believes."""
-        return any(left < _SCARCE * self.limit.get(name, 0) for name, left in self.remaining.items())
+    def scarce(self) -> list[str]:
+        """Of what so little is left that it may be less than the gate believes."""
+        return [name for name, left in self.remaining.items() if left < _SCARCE * self.limit.get(name, 0)]
 
 
 _SCARCE = 0.2

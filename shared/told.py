@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import NoRoomYet
@@ -11,16 +13,24 @@ class RedisAway(Exception):
     """For longer than a moment: the call is to pass by other means."""
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The call may start in so many seconds. `leaves`: see Reservation."""
+
+    wait: float
+    leaves: Mapping[str, int] = field(default_factory=dict)
+
+
 class Told:
     """Word for one call. Only the first counts."""
 
     def __init__(self) -> None:
-        self._word: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        self._word: asyncio.Future[Grant | None] = asyncio.get_running_loop().create_future()
 
-    def tell(self, wait: float | None) -> None:
-        """It may start in so many seconds; None: it is to enter again."""
+    def tell(self, grant: Grant | None) -> None:
+        """None: it is to enter again."""
         if not self._word.done():
-            self._word.set_result(wait)
+            self._word.set_result(grant)
 
     def call_off(self) -> None:
         """Redis is away."""
@@ -28,7 +38,7 @@ class Told:
             self._word.set_exception(RedisAway())
             self._word.exception()  # a call that is just entering never hears of it
 
-    async def heard(self, patience: float, leaving: asyncio.Event, *, expected: float, outage: bool) -> float | None:
+    async def heard(self, patience: float, leaving: asyncio.Event, *, expected: float, outage: bool) -> Grant | None:
         """What the waiting call was told, None when it heard nothing in time. Raises NoRoomYet, RedisAway."""
         if expected <= patience and not leaving.is_set():
             either: list[asyncio.Future[Any]] = [self._word, asyncio.create_task(leaving.wait())]

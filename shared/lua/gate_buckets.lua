@@ -150,6 +150,17 @@ function meter.take(call)
   usage.taken(call)
 end
 
+-- What should be left of each bucket in so many ms, if nothing more is taken, in the order of INDEX.
+function meter.leaves(ms)
+  local left = {}
+  for name, i in pairs(INDEX) do
+    local bucket = buckets[name]
+    local rate = bucket.rate - (name == 'output' and get('speed', 0) or 0)
+    left[i] = math.floor(math.min(bucket.capacity, bucket.level + ms * rate))
+  end
+  return left
+end
+
 -- Which part of the call's time came after the provider last spoke of the bucket. Where that is open, since it was at
 -- nearly the same moment, or whether a debt was told of, `more` use counts and less does not.
 local function unspoken(name, call, more)

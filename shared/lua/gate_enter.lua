@@ -10,10 +10,10 @@
 --   limits   JSON {requests, input, output: per minute; in_flight}: what the settings say; what was learned goes before
 --   said     see gate_news
 -- RETURNS {see gate_granting,
---         {'granted', ms to wait, input, output, place}
+--         {'granted', ms to wait, input, output, place, requests, input, output: that should be left then}
 --      or {'tries', the same}                      granted as the one call that tries whether the provider is back
---      or {'waiting', ms that it may take, and the same}
---      or {'shut', ms until somebody may try, and the same}    it waits while nobody may pass
+--      or {'waiting', ms that it may take, input, output, place}
+--      or {'shut', ms until somebody may try, the same}    it waits while nobody may pass
 --      or {'too_large', input tokens, limit}       more than a whole minute's worth: it can never pass
 --      or {'spent'}}                               it comes again, and there have been too many retries of late
 local DENSITY, OUTPUT = 0.3, 500  -- tokens per character and of an answer, until they are learned
@@ -25,10 +25,13 @@ local wanted = cjson.decode(call)
 local function answer(what, ms, entry)
   local concluded = grants.conclude(worker, asking)
   local closed = (saved.breaker or 'closed') == 'closed'
-  if granted[asking] then what, ms = 'granted', granted[asking] end
+  if granted[asking] then what, entry = 'granted', granted[asking] end
+  if what == 'granted' then ms = math.max(0, entry.starts - now) end
   if what == 'granted' and not closed and saved.canary == asking then what = 'tries' end
   if what == 'waiting' and not closed then what, ms = 'shut', math.max(0, get('open_until', 0) - now) end
-  return {concluded, {what, math.ceil(ms), entry.input, entry.output, string.format('%.16g', entry.place)}}
+  local told = {what, math.ceil(ms), entry.input, entry.output, string.format('%.16g', entry.place)}
+  if entry.leaves then told[6], told[7], told[8] = unpack(entry.leaves) end
+  return {concluded, told}
 end
 
 local function turned_away(...) return {grants.conclude(worker), {...}} end
@@ -64,8 +67,7 @@ grants.sign_of_life()
 news.take(said)
 local passed, waits = redis.call('HGET', calls, asking), not line.nobody_waits() and redis.call('HGET', waiting, asking)
 if passed then
-  passed = cmsgpack.unpack(passed)
-  return answer('granted', math.max(0, passed.starts - now), passed)
+  return answer('granted', 0, cmsgpack.unpack(passed))
 end
 if waits then
   waits = cmsgpack.unpack(waits)
@@ -85,7 +87,7 @@ if line.nobody_waits() then
   if soon then
     line.wake_up(entry.class)
     grants.admit(asking, entry, wait)
-    return answer('granted', wait, entry)
+    return answer('granted', 0, entry)
   end
 end
 line.join(asking, entry)

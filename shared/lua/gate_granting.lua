@@ -9,7 +9,8 @@
 --   and whether calls wait for others to end, since as many are in flight as may be (1 or 0)
 
 local grants = {}
-local HORIZON_MS = 80
+local HORIZON_MS, SHORT_HORIZON_MS = 80, 15
+local CAREFUL_MS = 60000     -- after a refusal: what was granted ahead by then was refused, too
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local SIGN_EVERY_MS = 1000
 local BURY_EVERY_MS = 1000
@@ -20,23 +21,30 @@ local LOOK_AGAIN_MS = 500
 local LEADS_MS = 1500
 local RENEW_EVERY_MS = 3600000
 
-local granted                -- id -> ms to wait, of the calls granted here
-local flying                 -- how many calls are in flight, once it was asked for
+local granted                -- by id, the calls granted here
 
 local function open_granting()
-  granted, flying = {}, nil
+  granted = {}
   if idle_ms > NOBODY_SPOKE_MS then saved.spoke_again_at = now end
 end
 
 function grants.in_flight()
-  flying = flying or redis.call('HLEN', calls)
-  return flying
+  at_hand.flying = at_hand.flying or redis.call('HLEN', calls)
+  return at_hand.flying
+end
+
+-- When the worker last said that it lives, nil when it is dead.
+function grants.last_sign_of(worker)
+  local last = at_hand.living[worker] or tonumber(redis.call('ZSCORE', holders, worker) or nil)
+  at_hand.living[worker] = last
+  return last
 end
 
 -- This worker lives.
 function grants.sign_of_life()
-  local last = redis.call('ZSCORE', holders, worker)
+  local last = grants.last_sign_of(worker)
   if last and now - last < SIGN_EVERY_MS then return end
+  at_hand.living[worker] = now
   redis.call('ZADD', holders, now, worker)
   if not last then redis.call('PEXPIRE', holders, DAY_MS) end
 end
@@ -46,12 +54,12 @@ function grants.put(id, call)
   local before = grants.in_flight()
   redis.call('HSET', calls, id, cmsgpack.pack(call))
   if before == 0 then redis.call('PEXPIRE', calls, DAY_MS) end
-  flying = before + 1
+  at_hand.flying = before + 1
 end
 
 function grants.remove(id)
   grants.in_flight()
-  flying = flying - redis.call('HDEL', calls, id)
+  at_hand.flying = at_hand.flying - redis.call('HDEL', calls, id)
 end
 
 -- A call in flight that nobody will end. Its tokens stay spent: the provider goes on answering it.
@@ -72,6 +80,7 @@ function grants.bury_the_dead()
   local dead, found = {}, redis.call('ZRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
   if #found == 0 then return end
   redis.call('ZREMRANGEBYSCORE', holders, '-inf', now - SILENT_MS)
+  at_hand.living = {}
   for _, name in ipairs(found) do dead[name] = true end
   local kinds = {calls}
   if line.length() <= MOST_LOOKED_THROUGH then kinds[2] = waiting end
@@ -92,7 +101,7 @@ end
 -- its turn comes.
 function grants.next_in_line()
   local id, call = line.head()
-  while id and not redis.call('ZSCORE', holders, call.worker) do
+  while id and not grants.last_sign_of(call.worker) do
     grants.give_up(id, call)
     id, call = line.head()
   end
@@ -104,10 +113,16 @@ function grants.admit(id, call, wait)
   line.charge(call)
   meter.take(call)
   call.starts = now + wait
+  call.leaves = meter.leaves(wait)
   saved.last_start = math.max(get('last_start', 0), call.starts)
   grants.put(id, call)
-  granted[id] = wait
+  granted[id] = call
   if saved.breaker == 'half' then saved.canary = id end
+end
+
+-- How far ahead calls are granted, in ms.
+function grants.horizon()
+  return now - get('refused_at', -CAREFUL_MS) < CAREFUL_MS and SHORT_HORIZON_MS or HORIZON_MS
 end
 
 -- Ms until the call may start; whether that is soon enough to let it pass now.
@@ -116,7 +131,7 @@ function grants.may_start(call)
   if stop ~= 0 then return math.min(stop or LOOK_AGAIN_MS, LOOK_AGAIN_MS), false end
   if grants.in_flight() >= breaker.window() then return LOOK_AGAIN_MS, false end
   local wait = meter.room_for(call)
-  return math.min(wait, LOOK_AGAIN_MS), wait <= HORIZON_MS
+  return math.min(wait, LOOK_AGAIN_MS), wait <= grants.horizon()
 end
 
 -- Returns ms until the next call may pass, -1 when nobody waits. `asking` is told by the script's own answer.
@@ -129,7 +144,8 @@ function grants.grant_all(asking)
     line.leave(id, call)
     grants.admit(id, call, wait)
     if id ~= asking then
-      redis.call('PUBLISH', GRANTS .. call.worker, string.format('%s %.0f %s', id, wait, string.match(state, '{(.*)}')))
+      local told = {id, math.ceil(wait), table.concat(call.leaves, ' '), string.match(state, '{(.*)}')}
+      redis.call('PUBLISH', GRANTS .. call.worker, table.concat(told, ' '))
     end
   end
   return 1

@@ -8,12 +8,11 @@
 
 local line = {}
 local LINES              -- by class, zset, call id -> its place
-local first_id, first    -- whose turn it is, once that was asked for and as long as nobody comes or goes
 local CLASS_WEIGHT = {16, 4, 1}
 local A_LITTLE = 1e-9  -- of a place: between two that would be the same
 
 local function open_line()
-  LINES, first_id = {high, standard, low}, nil
+  LINES = {high, standard, low}
   if is_new then  -- the state got lost, but not the lines
     for class, key in ipairs(LINES) do saved['waiting_' .. class] = redis.call('ZCARD', key) end
   end
@@ -55,7 +54,8 @@ function line.nobody_waits() return line.length() == 0 end
 
 function line.join(id, call)
   local class, is_first = call.class, line.nobody_waits()
-  first_id = nil
+  local head = at_hand.heads[class]
+  if head and head.call.place > call.place then at_hand.heads[class] = nil end
   redis.call('ZADD', LINES[class], string.format('%.16g', call.place), id)
   redis.call('HSET', waiting, id, cmsgpack.pack(call))
   redis.call('HINCRBY', tenants, call.tenant, 1)
@@ -69,11 +69,11 @@ function line.join(id, call)
   end
   add('waiting_' .. class, 1)
   add('ahead_' .. class, call.cost)
+  saved['end_' .. class] = math.max(get('end_' .. class, call.place), call.place)
 end
 
 -- Whose turn it is: id, call; nil when nobody waits.
 function line.head()
-  if first_id then return first_id, first end
   local best
   for class = 1, #LINES do
     if get('waiting_' .. class, 0) > 0 and (not best or get('turn_' .. class, 0) < get('turn_' .. best, 0)) then
@@ -81,11 +81,14 @@ function line.head()
     end
   end
   if not best then return nil end
+  local head = at_hand.heads[best]
+  if head then return head.id, head.call end
   local id = redis.call('ZRANGE', LINES[best], 0, 0)[1]
   local record = id and redis.call('HGET', waiting, id)
   if record then
-    first_id, first = id, cmsgpack.unpack(record)
-    return first_id, first
+    head = {id = id, call = cmsgpack.unpack(record)}
+    at_hand.heads[best] = head
+    return id, head.call
   end
   if id then redis.call('ZREM', LINES[best], id) end
   saved['waiting_' .. best] = redis.call('ZCARD', LINES[best])  -- the keys do not fit together: what is there counts
@@ -93,13 +96,14 @@ function line.head()
 end
 
 function line.leave(id, call)
-  first_id = nil
+  local head = at_hand.heads[call.class]
+  if head and head.id == id then at_hand.heads[call.class] = nil end
   redis.call('ZREM', LINES[call.class], id)
   redis.call('HDEL', waiting, id)
   if redis.call('HINCRBY', tenants, call.tenant, -1) <= 0 then redis.call('HDEL', tenants, call.tenant) end
   add('waiting_' .. call.class, -1)
   saved['ahead_' .. call.class] = math.max(0, get('ahead_' .. call.class, 0) - call.cost)
-  if get('waiting_' .. call.class, 0) == 0 then saved['ahead_' .. call.class] = 0 end
+  if get('waiting_' .. call.class, 0) == 0 then saved['ahead_' .. call.class], saved['end_' .. call.class] = 0, nil end
 end
 
 -- The call is served: its class moves on, and the line with it.
@@ -118,12 +122,19 @@ function line.recharge(call, cost, served)
   if served then add('turn_' .. call.class, more * call.weight / CLASS_WEIGHT[call.class]) end
 end
 
+-- How many of its class wait before this place. Most calls stand at the end when they ask.
+function line.before(class, place)
+  local waits, last = get('waiting_' .. class, 0), get('end_' .. class, place)
+  if waits == 0 or place > last then return waits end
+  if place == last then return waits - 1 end
+  return redis.call('ZCOUNT', LINES[class], '-inf', string.format('(%.16g', place))
+end
+
 -- How many ms a call may have to wait, roughly: for those of its class before its place, and for what classes that wait
 -- beside it get meanwhile.
 function line.expected(class, place, cost)
   local waits, weight = get('waiting_' .. class, 0), CLASS_WEIGHT[class]
-  local ahead = waits > 0 and redis.call('ZCOUNT', LINES[class], '-inf', string.format('(%.16g', place)) or 0
-  local own = waits > 0 and get('ahead_' .. class, 0) * ahead / waits or 0
+  local own = waits > 0 and get('ahead_' .. class, 0) * line.before(class, place) / waits or 0
   local minutes, pace = own, factor
   for other = 1, #LINES do
     if other ~= class then

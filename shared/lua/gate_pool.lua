@@ -3,13 +3,18 @@
 -- thirty fields it would cost several times as much. It is taken apart only when it is not what this server wrote last.
 -- KEYS
 -- ARGV
--- RETURNS nothing: it defines saved, is_new, now, idle_ms, get, add, open_pool and close_pool
+-- RETURNS nothing: it defines saved, at_hand, is_new, now, idle_ms, get, add, open_pool and close_pool
 
 local WAITED_FOR_MS = 5000
 local MOST_KEPT = 50
+local AT_HAND_MS = 1000  -- after which it is read again: the keys may have been evicted
 local saved, is_new, now
 local idle_ms           -- since the last function
-local kept, kept_of = {}, 0  -- by a pool's key, its state as text and as table; of how many
+-- What was read of the pool's other keys and is still so: whoever changes them writes the state, too.
+--   flying   how many calls are in flight; living: by worker, when it last said so; heads: by class, who is next; since
+local at_hand
+-- By a pool's key, its state as text and as table, and what is at hand; of how many pools.
+local kept, kept_of = {}, 0
 
 local function get(name, default) return saved[name] or default end
 
@@ -19,10 +24,13 @@ local function add(name, by) saved[name] = (saved[name] or 0) + by end
 local function read_state()
   local packed, last = redis.call('GET', state), kept[state]
   kept[state] = nil
-  is_new = not packed
+  is_new, at_hand = not packed, nil
   if last then
     kept_of = kept_of - 1
-    if last.packed == packed then return last.saved end
+    if last.packed == packed then
+      at_hand = last.at_hand
+      return last.saved
+    end
   end
   return packed and cmsgpack.unpack(packed) or {}
 end
@@ -39,6 +47,7 @@ local function open_pool()
     now = saved.at
   end
   idle_ms = now - get('at', now)
+  if not at_hand or now - at_hand.since > AT_HAND_MS then at_hand = {living = {}, heads = {}, since = now} end
 end
 
 local function close_pool()
@@ -46,5 +55,5 @@ local function close_pool()
   local packed = cmsgpack.pack(saved)
   redis.call('SET', state, packed, 'PX', DAY_MS)
   if kept_of >= MOST_KEPT then kept, kept_of = {}, 0 end
-  kept[state], kept_of = {packed = packed, saved = saved}, kept_of + 1
+  kept[state], kept_of = {packed = packed, saved = saved, at_hand = at_hand}, kept_of + 1
 end

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from shared.gate_news import begun
-from shared.headers_seen import HEARD_SECONDS, TOLD_WITHIN_SECONDS
-from shared.pool import Headroom, Limits, Pool
+from shared.headers_seen import told_within
+from shared.pool import Headroom, Limits, Pool, Reservation
 from tests.properties.gate_fleet import Fleet, Load
 from tests.properties.provider_model import Bucket, Provider
 from tests.shared.gating import Gates
@@ -39,7 +39,7 @@ class LateHeaders(Fleet):
                 await self._refused(call_id)
         while self.begun and self.begun[0][0] <= self.gates.now:
             _, call_id, headroom = heapq.heappop(self.begun)
-            self._hear(call_id, headroom)
+            await self._hear(call_id, headroom)
         await self._tell([news for news in self.on_their_way if news[0] <= self.gates.now])
 
     async def _end_calls(self) -> None:
@@ -53,11 +53,19 @@ class LateHeaders(Fleet):
         for _, call_id, headroom in news:
             await self.gates.worker().commands.tell(self.pool, begun(call_id, headroom))
 
-    def _hear(self, call_id: str, headroom: Headroom) -> None:
-        if headroom.scarce and self.gates.now - self.told_last >= HEARD_SECONDS:
+    async def _hear(self, call_id: str, headroom: Headroom) -> None:
+        within = told_within(await self._granted(call_id), headroom, self.gates.now - self.told_last)
+        if within is not None:
             self.told_last = self.gates.now
-            at = self.gates.now + self.random.uniform(0, TOLD_WITHIN_SECONDS)
+            at = self.gates.now + self.random.uniform(0, within)
             self.on_their_way.append((at, call_id, headroom))
+
+    async def _granted(self, call_id: str) -> Reservation:
+        """A call that asks again is told the same."""
+        entry = self.entries[call_id]
+        again = await self.gates.enter(self.pool, entry.reservation.call, worker=entry.worker, call_id=call_id)
+        assert again.granted
+        return again.reservation
 
     def _in_thousands(self) -> Headroom:
         """As the provider says what is left of large limits."""

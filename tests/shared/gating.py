@@ -120,12 +120,19 @@ class Entry:
         self.spent = answer[0] == "spent"
         if self.spent:
             answer = ["spent", 0, 0, 0, ""]
-        what, wait_ms, input_tokens, output_tokens, place = answer
+        what, wait_ms, input_tokens, output_tokens, place, *leaves = answer
         self.next_ms, self.leads = heed[:2]
         self.granted = what in ("granted", "tries")
         self.wait = wait_ms / 1000
         self.reservation = Reservation(
-            call_id, where, wanted, input_tokens, output_tokens, place, awaited=what in ("shut", "tries")
+            call_id,
+            where,
+            wanted,
+            input_tokens,
+            output_tokens,
+            place,
+            awaited=what in ("shut", "tries"),
+            leaves=dict(zip(("requests", "input", "output"), leaves, strict=False)),
         )
 
 

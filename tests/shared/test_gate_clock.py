@@ -36,8 +36,8 @@ async def test_a_missed_grant_does_not_wait_for_the_old_time(gates: Gates) -> No
 
     answer = await gates.worker().commands.keep(where, [entry.id for entry in entries])
 
-    assert len(answer[1][1::2]) == 60
-    assert max(answer[1][1::2]) < 1000, "milliseconds"
+    assert len(answer[1]) == 60
+    assert max(ms for _, ms, *_ in answer[1]) < 1000
 
 
 async def test_a_worker_that_dies_then_is_buried(gates: Gates) -> None:
