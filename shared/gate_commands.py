@@ -28,9 +28,11 @@ class GateCommands:
             "turn": call.turn,
             "characters": call.characters,
             "max_output": call.max_output_tokens,
-            "place": float(place) if place else False,
-            "again": bool(call.place),
         }
+        if place:
+            wanted["place"] = float(place)
+        if call.place:
+            wanted["again"] = True
         return await script("gate_enter")(
             self._redis,
             _keys(pool),

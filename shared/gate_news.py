@@ -32,10 +32,14 @@ def begun(call_id: str, headroom: Headroom) -> Item:
 def ended(reservation: Reservation, spent: Spent, jitter: float) -> Item:
     """A call has ended so, or does not want to pass any more. `jitter`, 0 to 1, spreads who shares a provider."""
     used, retry_after = spent.used, spent.retry_after
-    return {
+    end: Item = {
         "id": reservation.id,
         "outcome": spent.outcome,
         "used": {"requests": used.requests, "input": used.input, "output": used.output} if used else False,
+    }
+    if spent.outcome == "ok":
+        return end
+    return end | {
         "limit": dict(spent.headroom.limit),
         # By the end of an answer, what was left at its beginning is no news.
         "remaining": dict(spent.headroom.remaining) if spent.outcome == "busy" else {},

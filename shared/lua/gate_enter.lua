@@ -5,7 +5,7 @@
 -- KEYS state high standard low waiting tenants calls tags estimates holders
 -- ARGV asking worker call said limits
 --   asking   the call's id
---   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before, false
+--   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before, not
 --            for a new one, again: whether it stood there because the provider refused or failed it}
 --   limits   JSON {requests, input, output: per minute; in_flight}: what the settings say; what was learned goes before
 --   said     see gate_news
@@ -37,13 +37,12 @@ end
 local function turned_away(...) return {grants.conclude(worker), {...}} end
 
 local function entry_of()
-  local known = redis.call('HGET', estimates, wanted.agent)
-  known = known and cmsgpack.unpack(known) or {turns = {}}
+  local known = news.known_of(wanted.agent)
   local turn = math.min(wanted.turn, 4)
   local of_turn = known.turns[turn] or known
   local entry = {
     worker = worker, tenant = wanted.tenant, weight = wanted.weight, class = wanted.class, agent = wanted.agent,
-    turn = turn, characters = wanted.characters, place = wanted.place or nil, again = wanted.again or nil, requests = 1,
+    turn = turn, characters = wanted.characters, place = wanted.place, again = wanted.again, requests = 1,
     input = math.max(1, math.ceil(wanted.characters * (of_turn.density or DENSITY))),
     output = math.min(wanted.max_output, math.ceil(of_turn.output or OUTPUT)), most = wanted.max_output,
   }

@@ -9,6 +9,7 @@
 local line = {}
 local LINES              -- by class, zset, call id -> its place
 local CLASS_WEIGHT = {16, 4, 1}
+local TAG = '<dd'
 local A_LITTLE = 1e-9  -- of a place: between two that would be the same
 
 local function open_line()
@@ -27,13 +28,13 @@ end
 function line.tag_of(call)
   local known = redis.call('HGET', tags, call.class .. ':' .. call.tenant)
   if not known then return 0, 0 end
-  local tag, last = string.match(known, '(%S+) (%S+)')
-  return tonumber(tag), tonumber(last)
+  local tag, last = struct.unpack(TAG, known)
+  return tag, last
 end
 
 function line.keep_tag(call, tag, last)
-  local text = string.format('%.16g %.16g', tag, last)
-  if redis.call('HSET', tags, call.class .. ':' .. call.tenant, text) == 1 then redis.call('PEXPIRE', tags, DAY_MS) end
+  local is_first = redis.call('HSET', tags, call.class .. ':' .. call.tenant, struct.pack(TAG, tag, last)) == 1
+  if is_first then redis.call('PEXPIRE', tags, DAY_MS) end
 end
 
 -- A call gets its place and pays for it; one that the provider refused keeps the place it had.

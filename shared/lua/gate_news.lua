@@ -6,9 +6,10 @@
 -- RETURNS nothing: it defines news, a table of functions. Those that take it have `said`, '' for nothing, or a JSON list;
 --   of the beginning of an answer, long before the call has ended:
 --            {id, limit: {…}, remaining: {…} by dimension, input: tokens that the provider counted, or false}
---   of an end: {id, outcome, used: {requests, input, output} or false when nobody knows, limit: {…}, remaining: {…},
---            retry_ms: how long the provider asked to stay away, -1 when it did not say, jitter: 0 to 1}
---            outcome: ok, busy (429), down (529, 5xx, no connection), or '' for one that says nothing of the provider
+--   of an end: {id, outcome, used: {requests, input, output} or false when nobody knows}
+--            outcome: ok, busy (429), down (529, 5xx, no connection), or '' for one that says nothing of the provider;
+--            unless it is ok, also {limit: {…}, remaining: {…}, jitter: 0 to 1,
+--            retry_ms: how long the provider asked to stay away, -1 when it did not say}
 
 local news = {}
 local LEARN = 0.2
@@ -50,9 +51,20 @@ local function learn_pace(output, ms)
   saved.pace = math.max(SLOWEST, saved.said / saved.took)
 end
 
+-- What is known of an agent's calls: {density, output, turns: the same of each turn}, as far as it is.
+function news.known_of(agent)
+  local known = at_hand.estimates[agent]
+  if not known then
+    local packed = redis.call('HGET', estimates, agent)
+    known = packed and cmsgpack.unpack(packed) or {turns = {}}
+    at_hand.estimates[agent] = known
+  end
+  return known
+end
+
 local function answered(call, used)
-  local known, density = redis.call('HGET', estimates, call.agent), used.input / math.max(1, call.characters)
-  known = learn(known and cmsgpack.unpack(known) or {turns = {}}, density, used.output)
+  local density = used.input / math.max(1, call.characters)
+  local known = learn(news.known_of(call.agent), density, used.output)
   known.turns[call.turn] = learn(known.turns[call.turn] or {}, density, used.output)
   local is_first = redis.call('HSET', estimates, call.agent, cmsgpack.pack(known)) == 1
   if is_first or get('renewed_at', 0) > get('estimates_renewed_at', -1) then
@@ -84,7 +96,7 @@ local function begins(id, call, begun)
 end
 
 local function take(item)
-  word.limits(item.limit)
+  if item.limit then word.limits(item.limit) end
   local flies = redis.call('HGET', calls, item.id)
   if flies then
     local tell = item.outcome and ends or begins

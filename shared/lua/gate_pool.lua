@@ -11,7 +11,11 @@ local AT_HAND_MS = 1000  -- after which it is read again: the keys may have been
 local saved, is_new, now
 local idle_ms           -- since the last function
 -- What was read of the pool's other keys and is still so: whoever changes them writes the state, too.
---   flying   how many calls are in flight; living: by worker, when it last said so; heads: by class, who is next; since
+--   flying     how many calls are in flight
+--   living     by worker, when it last said so
+--   heads      by class, who is next: {id, call}
+--   estimates  by agent, what its calls are like
+--   since      when it was read
 local at_hand
 -- By a pool's key, its state as text and as table, and what is at hand; of how many pools.
 local kept, kept_of = {}, 0
@@ -47,7 +51,7 @@ local function open_pool()
     now = saved.at
   end
   idle_ms = now - get('at', now)
-  if not at_hand or now - at_hand.since > AT_HAND_MS then at_hand = {living = {}, heads = {}, since = now} end
+  if not at_hand or now - at_hand.since > AT_HAND_MS then at_hand = {living = {}, heads = {}, estimates = {}, since = now} end
 end
 
 local function close_pool()

@@ -36,7 +36,10 @@ function usage.taken(call)
   add('reserved', call.input)
 end
 
-function usage.drawn(output) usage.count(0, 0, output) end
+function usage.drawn(output)
+  usage.turn_slot()
+  add('used_output', output)
+end
 
 -- What was taken for the call, and drawn by it, becomes what it has used.
 function usage.settled(call, used, drawn)
