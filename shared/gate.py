@@ -30,7 +30,7 @@ logger = log.get(__name__)
 
 KEEP_SECONDS = 2.0
 """How often a worker with calls at the gate says that it lives, and asks for what it may have missed."""
-_ENDED_WITHIN_SECONDS = 0.3
+_ENDED_WITHIN_SECONDS = 0.5
 """So long the end of a call waits for a request to travel with, unless others wait for that end."""
 _LEAST_PAUSE_SECONDS = 0.01
 """Between two visits of a leader."""

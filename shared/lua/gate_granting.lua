@@ -9,7 +9,7 @@
 --   and whether calls wait for others to end, since as many are in flight as may be (1 or 0)
 
 local grants = {}
-local HORIZON_MS, SHORT_HORIZON_MS = 80, 15
+local HORIZON_MS, SHORT_HORIZON_MS = 120, 15
 local CAREFUL_MS = 60000     -- after a refusal: what was granted ahead by then was refused, too
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local SIGN_EVERY_MS = 1000

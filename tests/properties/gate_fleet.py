@@ -106,7 +106,7 @@ class Fleet:
         return self.provider.counted[dimension]
 
 
-HORIZON_SECONDS = 0.08
+HORIZON_SECONDS = 0.12
 """A call may be granted so long before it may start."""
 
 
