@@ -8,7 +8,7 @@ longer than a moment, calls pass by `shared.fallback` instead.
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
@@ -23,7 +23,7 @@ from shared.headers_seen import HeadersSeen
 from shared.outage import Outage
 from shared.pool import Asker, Call, Headroom, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, until_reachable
-from shared.told import Grant, RedisAway, Told
+from shared.told import COME_AGAIN_MS, Grant, RedisAway, Told
 from shared.visits import Visits
 
 logger = log.get(__name__)
@@ -36,6 +36,8 @@ _LEAST_PAUSE_SECONDS = 0.01
 """Between two visits of a leader."""
 _DOUBT_SECONDS = 120.0
 """How long after a call was cancelled unanswered, its command may still be on its way."""
+_ANSWERS_AWAITED = 2
+"""How the gate says that calls wait for others to be answered."""
 _NOBODY = Call(Asker(""), 0, 0)
 
 
@@ -55,7 +57,7 @@ class Gate:
         self._waiting: dict[str, dict[str, Told]] = {}
         self._in_flight: dict[str, dict[str, Reservation]] = {}
         self._headers = HeadersSeen()
-        self._crowded: set[str] = set()
+        self._crowded: dict[str, int] = {}
         self._doubts_until: dict[str, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._lead = Visits(lambda pool: self._in_background(self._come_again(pool)))
@@ -115,35 +117,34 @@ class Gate:
             answer = await until_reachable(partial(self._enter, call_id, pool, call, place))
             _check(answer, pool, in_outage)
             what, ms, input_tokens, output_tokens, place, *leaves = answer
-            grant: Grant | None = _grant(ms, leaves)
+            grant: Grant | None = Grant.said(ms, leaves)
             if what == "shut":
                 self._fallback.shut(pool, ms / 1000)
             if what in ("shut", "waiting"):
                 left = until - clock.monotonic()
                 grant = await told.heard(left, leaving, expected=ms / 1000, outage=what == "shut")
-            if grant is not None:  # None: the gate has forgotten it, or it asks once more before it gives up
-                break
-        awaited = what in ("shut", "tries")
-        granted = Reservation(call_id, pool, call, input_tokens, output_tokens, place, awaited, grant.leaves)
-        self._in_flight[pool.name][call_id] = granted
-        self._fallback.learn(granted)
-        if grant.wait > 0:
-            await asyncio.sleep(grant.wait)
-        return granted
+            if grant is None:  # the gate has forgotten it, or it asks once more before it gives up
+                continue
+            awaited = what in ("shut", "tries")
+            granted = Reservation(call_id, pool, call, input_tokens, output_tokens, place, awaited, grant.leaves)
+            self._in_flight[pool.name][call_id] = granted
+            self._fallback.learn(granted)
+            if await told.may_start(grant.wait):
+                return granted
+            self._end_soon(granted, Spent(used=Used()), 0.0)  # with its next request
 
     def observe(self, reservation: Reservation, headroom: Headroom) -> None:
         """To be called when an answer begins: what its headers say is news only then."""
         if self._fallback.has(reservation.id):  # the books do not know what else has passed meanwhile
             return
-        if (within := self._headers.told_within(reservation, headroom)) is not None:
+        awaited = reservation.awaited or self._crowded.get(reservation.pool.name) == _ANSWERS_AWAITED
+        if (within := self._headers.told_within(reservation, headroom, awaited=awaited)) is not None:
             self._news.tell(reservation.pool, begun(reservation.id, headroom), within)
 
     def answered(self, reservation: Reservation, used: Used) -> None:
         """Ends a call that went well, as `settle` does, but the gate learns of it a moment later."""
-        if not self._passed_here(reservation, spent := Spent("ok", used)):
-            hurry = reservation.awaited or reservation.pool.name in self._crowded
-            within = 0.0 if hurry else _ENDED_WITHIN_SECONDS
-            self._news.tell(reservation.pool, ended(reservation, spent, random.random()), within)  # noqa: S311
+        hurry = reservation.awaited or self._crowded.get(reservation.pool.name)
+        self._end_soon(reservation, Spent("ok", used), 0.0 if hurry else _ENDED_WITHIN_SECONDS)
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
         """Ends a call: frees its place, corrects the budget by what was used, learns from it.
@@ -163,6 +164,10 @@ class Gate:
         """Tells what was left for later."""
         await self._news.close()
 
+    def _end_soon(self, reservation: Reservation, spent: Spent, within: float) -> None:
+        if not self._passed_here(reservation, spent):
+            self._news.tell(reservation.pool, ended(reservation, spent, random.random()), within)  # noqa: S311
+
     def _passed_here(self, reservation: Reservation, spent: Spent) -> bool:
         """Whether the call that ends had passed without the gate: then all is seen to."""
         passed = self._in_flight.get(reservation.pool.name, {}).pop(reservation.id, None)
@@ -177,13 +182,18 @@ class Gate:
             logger.warning("gate_not_settled", pool=pool.name, error=f"{type(error).__name__}: {error}")
 
     def hear(self, text: str) -> None:
-        """A grant, from the channel."""
+        """A grant, from the channel, or that one is called back."""
         call_id, wait_ms, *leaves, pool_name = text.split(" ", 5)
-        if told := self._waiting.get(pool_name, {}).get(call_id):
-            told.tell(_grant(int(wait_ms), [int(left) for left in leaves]))
+        told = self._waiting.get(pool_name, {}).get(call_id)
+        granted = call_id in self._in_flight.get(pool_name, ())
+        if int(wait_ms) == COME_AGAIN_MS:
+            if told and granted:
+                told.call_back()
+        elif told:
+            told.tell(Grant.said(int(wait_ms), map(int, leaves)))
         elif self._fallback.has(call_id):
             pass  # it has passed already, and is about to be entered into the books
-        elif call_id not in self._in_flight.get(pool_name, ()) and pool_name in self._pools:
+        elif not granted and pool_name in self._pools:
             # It has been cancelled, and its command came after its leave.
             gone = Reservation(call_id, self._pools[pool_name], _NOBODY, 0, 0, "")
             self._in_background(self.settle(gone, Spent(used=Used())))
@@ -202,7 +212,7 @@ class Gate:
             self._heed(pool, news, *heed)
             self._fallback.count(pool, living)
             for call_id, wait_ms, *leaves in granted:
-                _let_know(waiting, call_id, _grant(wait_ms, leaves))
+                _let_know(waiting, call_id, Grant.said(wait_ms, leaves))
             for call_id in unknown:
                 _let_know(waiting, call_id, None)
 
@@ -249,7 +259,7 @@ class Gate:
         """What every answer begins with."""
         if leads and next_ms >= 0:
             self._lead.within(pool, max(_LEAST_PAUSE_SECONDS, next_ms / 1000))
-        (self._crowded.add if crowded else self._crowded.discard)(pool.name)
+        self._crowded[pool.name] = crowded
         self._headers.heard(pool, heard_ms / 1000)
         for item in told:
             if item.get("outcome") == "ok":
@@ -283,10 +293,6 @@ def _check(answer: Any, pool: Pool, in_outage: bool) -> None:
             raise RetriesSpent
         case "shut" if not in_outage:
             raise NoRoomYet(answer[1] / 1000, outage=True)
-
-
-def _grant(wait_ms: int, leaves: Sequence[int]) -> Grant:
-    return Grant(wait_ms / 1000, dict(zip(("requests", "input", "output"), leaves, strict=False)))
 
 
 def _let_know(waiting: dict[str, Told], call_id: str, grant: Grant | None) -> None:

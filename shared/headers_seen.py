@@ -19,11 +19,14 @@ class HeadersSeen:
         self._limits: dict[str, dict[str, int]] = {}
         self._heard: dict[str, float] = {}
 
-    def told_within(self, reservation: Reservation, headroom: Headroom) -> float | None:
-        """In so many seconds the gate has to be told what the answer to a call began with; None: not at all."""
+    def told_within(self, reservation: Reservation, headroom: Headroom, *, awaited: bool) -> float | None:
+        """In so many seconds the gate has to be told what the answer to a call began with; None: not at all.
+
+        `awaited`: that it began is news.
+        """
         name, now = reservation.pool.name, clock.monotonic()
         limits_are_new = headroom.limit and headroom.limit != self._limits.get(name)
-        if limits_are_new or reservation.awaited or _misjudged(reservation, headroom):
+        if limits_are_new or awaited or _misjudged(reservation, headroom):
             within: float | None = 0.0
         else:
             within = told_within(reservation, headroom, now - self._heard.get(name, -math.inf))

@@ -2,11 +2,15 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import NoRoomYet
+
+COME_AGAIN_MS = -1
+"""In place of how long to wait: the grant is called back."""
 
 
 class RedisAway(Exception):
@@ -18,7 +22,12 @@ class Grant:
     """The call may start in so many seconds. `leaves`: see Reservation."""
 
     wait: float
-    leaves: Mapping[str, int] = field(default_factory=dict)
+    leaves: Mapping[str, int]
+
+    @classmethod
+    def said(cls, wait_ms: int, leaves: Iterable[int]) -> "Grant":
+        """As the gate says it; what is left of requests, input and output may be omitted."""
+        return cls(wait_ms / 1000, dict(zip(("requests", "input", "output"), leaves, strict=False)))
 
 
 class Told:
@@ -26,11 +35,24 @@ class Told:
 
     def __init__(self) -> None:
         self._word: asyncio.Future[Grant | None] = asyncio.get_running_loop().create_future()
+        self._called_back = asyncio.Event()
 
     def tell(self, grant: Grant | None) -> None:
         """None: it is to enter again."""
         if not self._word.done():
             self._word.set_result(grant)
+
+    def call_back(self) -> None:
+        """What was granted is not there: it is to enter again, unless it has started."""
+        self._called_back.set()
+
+    async def may_start(self, wait: float) -> bool:
+        """Returns in so many seconds, or False as soon as it is called back."""
+        if wait > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._called_back.wait()
+        return not self._called_back.is_set()
 
     def call_off(self) -> None:
         """Redis is away."""

@@ -10,10 +10,12 @@
 local breaker = {}
 local FAILURES = 5            -- that open it; a success takes half a failure back
 -- Each time that an outage has lasted by so much of itself longer, somebody tries, but not more often or more seldom.
-local LONGER, FIRST_MS, LONGEST_MS = 1 / 40, 200, 60000
+local LONGER, FIRST_MS, LONGEST_MS = 1 / 80, 100, 60000
 local SLOW_START = 8
 
 function breaker.window() return math.min(limits_of.in_flight, get('window', limits_of.in_flight)) end
+
+function breaker.starts_slowly() return breaker.window() < limits_of.in_flight end
 
 -- How many ms nobody may start, 0 when calls may; nil while the one call that tries is under way.
 function breaker.held_up()
@@ -54,7 +56,7 @@ function breaker.answers(id, call)
   came_back(id)
   if call.answers or saved.breaker == 'half' or not breaker.began_after(call) then return end
   call.answers = true
-  if breaker.window() < limits_of.in_flight then add('window', 1) end
+  if breaker.starts_slowly() then add('window', 1) end
 end
 
 function breaker.went_well(id, call)

@@ -6,11 +6,12 @@
 -- RETURNS nothing: it defines granted; grants, a table of functions; and open_granting. Functions that let calls pass
 --   answer {next ms, leads, recoveries, heard ms, crowded}: ms until somebody is to come again or -1, whether that is
 --   this worker (1 or 0), how often the breaker has closed again, how long ago an answer's headers told of the buckets,
---   and whether calls wait for others to end, since as many are in flight as may be (1 or 0)
+--   and what calls wait for, since as many are in flight as may be: for others to end (1), or just for others to be
+--   answered, since the provider has just come back (2), else 0
 
 local grants = {}
-local HORIZON_MS, SHORT_HORIZON_MS = 120, 15
-local CAREFUL_MS = 60000     -- after a refusal: what was granted ahead by then was refused, too
+local HORIZON_MS = 120
+local COME_AGAIN = -1        -- in place of ms to wait
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local SIGN_EVERY_MS = 1000
 local BURY_EVERY_MS = 1000
@@ -108,6 +109,22 @@ function grants.next_in_line()
   return id, call
 end
 
+-- Tells its worker that the call may start in `wait` ms.
+local function say(id, call, wait)
+  local told = {id, math.ceil(wait), table.concat(call.leaves, ' '), string.match(state, '{(.*)}')}
+  redis.call('PUBLISH', GRANTS .. call.worker, table.concat(told, ' '))
+end
+
+-- What was granted ahead is not there after all: calls that have not started yet are to come again.
+function grants.call_back()
+  if get('last_start', 0) <= now then return end
+  local all = redis.call('HGETALL', calls)
+  for i = 1, #all, 2 do
+    local call = cmsgpack.unpack(all[i + 1])
+    if call.starts > now then say(all[i], call, COME_AGAIN) end
+  end
+end
+
 -- The call may start in `wait` ms.
 function grants.admit(id, call, wait)
   line.charge(call)
@@ -120,18 +137,13 @@ function grants.admit(id, call, wait)
   if saved.breaker == 'half' then saved.canary = id end
 end
 
--- How far ahead calls are granted, in ms.
-function grants.horizon()
-  return now - get('refused_at', -CAREFUL_MS) < CAREFUL_MS and SHORT_HORIZON_MS or HORIZON_MS
-end
-
 -- Ms until the call may start; whether that is soon enough to let it pass now.
 function grants.may_start(call)
   local stop = breaker.held_up()
   if stop ~= 0 then return math.min(stop or LOOK_AGAIN_MS, LOOK_AGAIN_MS), false end
   if grants.in_flight() >= breaker.window() then return LOOK_AGAIN_MS, false end
   local wait = meter.room_for(call)
-  return math.min(wait, LOOK_AGAIN_MS), wait <= grants.horizon()
+  return math.min(wait, LOOK_AGAIN_MS), wait <= HORIZON_MS
 end
 
 -- Returns ms until the next call may pass, -1 when nobody waits. `asking` is told by the script's own answer.
@@ -143,10 +155,7 @@ function grants.grant_all(asking)
     if not soon then return wait end
     line.leave(id, call)
     grants.admit(id, call, wait)
-    if id ~= asking then
-      local told = {id, math.ceil(wait), table.concat(call.leaves, ' '), string.match(state, '{(.*)}')}
-      redis.call('PUBLISH', GRANTS .. call.worker, table.concat(told, ' '))
-    end
+    if id ~= asking then say(id, call, wait) end
   end
   return 1
 end
@@ -183,7 +192,7 @@ function grants.conclude(worker, asking)
   grants.balance()
   local next_ms = grants.grant_all(asking)
   local leads = grants.lead(worker, next_ms)
-  local crowded = next_ms >= 0 and grants.in_flight() >= breaker.window() and 1 or 0
+  local crowded = next_ms >= 0 and grants.in_flight() >= breaker.window() and (breaker.starts_slowly() and 2 or 1) or 0
   grants.renew()
   close_pool()
   return {math.ceil(next_ms), leads, get('recoveries', 0), now - get('heard_at', 0), crowded}

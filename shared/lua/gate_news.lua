@@ -18,8 +18,8 @@ local SLOWEST = 0.001         -- tokens per ms
 
 local function refused(call, ended)
   add('refused_seen', 1)
-  saved.refused_at = now
   usage.refused()
+  grants.call_back()
   if word.refusal(call, ended.remaining, ended.retry_ms) then return end
   if ended.retry_ms >= 0 then
     breaker.stay_away(ended.retry_ms)

@@ -211,6 +211,24 @@ async def test_headers_are_told_when_they_are_news(redis: Any) -> None:
     await gate.settle(passed, OK)
 
 
+async def test_after_an_outage_the_beginning_of_an_answer_is_told_at_once(redis: Any) -> None:
+    """Others wait for it: so many may call as have been answered."""
+    where = Pool("sonnet", Limits(6000, 600_000, 600_000, 50))
+    async with asyncio.timeout(30), hearing(redis, Gate(redis, "me")) as gate:
+        for _ in range(5):
+            await gate.settle(await gate.reserve(where, CALL), Spent("down", Used()))
+        canary = await gate.reserve(where, CALL)
+        gate.observe(canary, Headroom())
+        following = [await gate.reserve(where, CALL) for _ in range(7)]
+        one_more = asyncio.create_task(gate.reserve(where, CALL))
+        await waits(redis)
+        for _ in range(2):
+            gate.observe(following[-1], Headroom())
+        await one_more
+        for each in (canary, *following, await one_more):
+            await gate.settle(each, OK)
+
+
 async def test_a_cancelled_call_whose_command_comes_late_is_given_back_when_it_is_granted(redis: Any) -> None:
     other = Gate(redis, "other")
     first = await reserve(other)

@@ -175,7 +175,7 @@ async def test_a_backlog_says_how_long_it_may_take(gates: Gates) -> None:
 async def test_during_an_outage_the_wait_is_until_somebody_tries(gates: Gates) -> None:
     where = pool()
     await broken(gates, where)
-    assert (await gates.look(where))["expected_ms"]["high"] == pytest.approx(200, rel=0.3)
+    assert (await gates.look(where))["expected_ms"]["high"] == pytest.approx(100, rel=0.3)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ async def test_an_outage_is_named_whoever_waits(gates: Gates) -> None:
     await broken(gates, where)
     seen = await gates.look(where)
     assert (seen["breaker"], seen["held_up_by"]) == ("open", "breaker")
-    assert seen["shut_ms"] == pytest.approx(200, rel=0.3)
+    assert seen["shut_ms"] == pytest.approx(100, rel=0.3)
 
     behind = await gates.enter(where, call())
     await gates.later(2, where)
