@@ -15,15 +15,15 @@ from itertools import chain
 from typing import Any
 
 from shared import clock, ids, keys, log
-from shared.errors import NoRoomYet, RequestTooLarge, RetriesSpent, StoreUnavailable
+from shared.errors import StoreUnavailable
 from shared.fallback import Fallback
-from shared.gate_commands import GateCommands
+from shared.gate_commands import GateCommands, check_let_in
 from shared.gate_news import Item, News, begun, ended
 from shared.headers_seen import HeadersSeen
 from shared.outage import Outage
 from shared.pool import Asker, Call, Headroom, Pool, Reservation, Spent, Used
 from shared.redis_client import Redis, until_reachable
-from shared.told import COME_AGAIN_MS, Grant, RedisAway, Told
+from shared.told import COME_AGAIN_MS, CalledBack, Grant, RedisAway, Told
 from shared.visits import Visits
 
 logger = log.get(__name__)
@@ -86,18 +86,30 @@ class Gate:
         a job that is sent away could not be parked.
         """
         self._pools[pool.name] = pool
-        until, leaving = clock.monotonic() + patience, leaving or asyncio.Event()
+        until, leaving, place = clock.monotonic() + patience, leaving or asyncio.Event(), call.place
+        while True:
+            try:
+                return await self._pass(pool, call, place, until, leaving, in_outage)
+            except CalledBack as back:
+                place = back.place
+
+    async def _pass(
+        self, pool: Pool, call: Call, place: str, until: float, leaving: asyncio.Event, in_outage: bool
+    ) -> Reservation:
+        """Raises what `reserve` does, and CalledBack: the grant has been given back, and it may come under a new id."""
         call_id, flying = ids.new_call_id(), self._in_flight.setdefault(pool.name, {})
         try:
             while True:
                 with suppress(RedisAway):
-                    return await self._line_up(call_id, pool, call, until, leaving, in_outage)
+                    return await self._line_up(call_id, pool, call, place, until, leaving, in_outage)
                 # Its place in line stays its own meanwhile.
                 self._doubt(pool)
                 if passed := await self._fallback.reserve(
                     call_id, pool, self._headers.limits(pool), call, flying, leaving
                 ):
                     return passed
+        except CalledBack:
+            raise
         except BaseException:
             self._doubt(pool)
             await self.settle(Reservation(call_id, pool, call, 0, 0, ""), Spent(used=Used()))
@@ -106,23 +118,24 @@ class Gate:
             self._waiting.get(pool.name, {}).pop(call_id, None)
 
     async def _line_up(
-        self, call_id: str, pool: Pool, call: Call, until: float, leaving: asyncio.Event, in_outage: bool
+        self, call_id: str, pool: Pool, call: Call, place: str, until: float, leaving: asyncio.Event, in_outage: bool
     ) -> Reservation:
-        """Raises what `reserve` does, and RedisAway."""
-        place, waiting = call.place, self._waiting.setdefault(pool.name, {})
+        """Raises what `_pass` does, and RedisAway."""
+        waiting = self._waiting.setdefault(pool.name, {})
         while True:
             if self._outage.lasts:
                 raise RedisAway
             told = waiting[call_id] = Told()
             answer = await until_reachable(partial(self._enter, call_id, pool, call, place))
-            _check(answer, pool, in_outage)
+            check_let_in(answer, pool, in_outage)
             what, ms, input_tokens, output_tokens, place, *leaves = answer
-            grant: Grant | None = Grant.said(ms, leaves)
             if what == "shut":
                 self._fallback.shut(pool, ms / 1000)
             if what in ("shut", "waiting"):
                 left = until - clock.monotonic()
                 grant = await told.heard(left, leaving, expected=ms / 1000, outage=what == "shut")
+            else:
+                grant = Grant.said(ms, leaves)
             if grant is None:  # the gate has forgotten it, or it asks once more before it gives up
                 continue
             awaited = what in ("shut", "tries")
@@ -131,7 +144,8 @@ class Gate:
             self._fallback.learn(granted)
             if await told.may_start(grant.wait):
                 return granted
-            self._end_soon(granted, Spent(used=Used()), 0.0)  # with its next request
+            self._end_soon(granted, Spent(used=Used()), 0.0)
+            raise CalledBack(place)
 
     def observe(self, reservation: Reservation, headroom: Headroom) -> None:
         """To be called when an answer begins: what its headers say is news only then."""
@@ -185,15 +199,14 @@ class Gate:
         """A grant, from the channel, or that one is called back."""
         call_id, wait_ms, *leaves, pool_name = text.split(" ", 5)
         told = self._waiting.get(pool_name, {}).get(call_id)
-        granted = call_id in self._in_flight.get(pool_name, ())
         if int(wait_ms) == COME_AGAIN_MS:
-            if told and granted:
+            if told:
                 told.call_back()
         elif told:
             told.tell(Grant.said(int(wait_ms), map(int, leaves)))
         elif self._fallback.has(call_id):
             pass  # it has passed already, and is about to be entered into the books
-        elif not granted and pool_name in self._pools:
+        elif call_id not in self._in_flight.get(pool_name, ()) and pool_name in self._pools:
             # It has been cancelled, and its command came after its leave.
             gone = Reservation(call_id, self._pools[pool_name], _NOBODY, 0, 0, "")
             self._in_background(self.settle(gone, Spent(used=Used())))
@@ -280,19 +293,6 @@ class Gate:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _check(answer: Any, pool: Pool, in_outage: bool) -> None:
-    """Raises RequestTooLarge, RetriesSpent, NoRoomYet if the call is not let into the line."""
-    match answer[0]:
-        case "too_large":
-            raise RequestTooLarge(
-                f"the call needs about {answer[1]} input tokens, but {pool.name} allows {answer[2]} in a whole minute"
-            )
-        case "spent":
-            raise RetriesSpent
-        case "shut" if not in_outage:
-            raise NoRoomYet(answer[1] / 1000, outage=True)
 
 
 def _let_know(waiting: dict[str, Told], call_id: str, grant: Grant | None) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared import keys
+from shared.errors import NoRoomYet, RequestTooLarge, RetriesSpent
 from shared.gate_news import Item
 from shared.pool import Call, Pool, Reservation
 from shared.redis_client import Redis
@@ -19,7 +20,8 @@ class GateCommands:
         self._owner = owner
 
     async def enter(self, call_id: str, pool: Pool, call: Call, place: str = "", news: Sequence[Item] = ()) -> Any:
-        """`place` is where the call stood in line before, '' for a new one."""
+        """`place` is where the call stood in line before, '' for a new one: elsewhere than at `call.place` when it has
+        been in line since it was refused."""
         wanted = {
             "tenant": call.asker.tenant,
             "weight": call.asker.weight,
@@ -32,7 +34,7 @@ class GateCommands:
         if place:
             wanted["place"] = float(place)
         if call.place:
-            wanted["again"] = True
+            wanted |= {"again": True, "paid": place != call.place}
         return await script("gate_enter")(
             self._redis,
             _keys(pool),
@@ -92,6 +94,19 @@ class GateCommands:
                 "limits": passed.pool.limits.as_json(),
             },
         )
+
+
+def check_let_in(answer: Any, pool: Pool, in_outage: bool) -> None:
+    """Raises RequestTooLarge, RetriesSpent, NoRoomYet if the call is not let into the line."""
+    match answer[0]:
+        case "too_large":
+            raise RequestTooLarge(
+                f"the call needs about {answer[1]} input tokens, but {pool.name} allows {answer[2]} in a whole minute"
+            )
+        case "spent":
+            raise RetriesSpent
+        case "shut" if not in_outage:
+            raise NoRoomYet(answer[1] / 1000, outage=True)
 
 
 def _keys(pool: Pool) -> dict[str, str]:

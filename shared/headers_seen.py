@@ -29,9 +29,11 @@ class HeadersSeen:
         if limits_are_new or awaited or _misjudged(reservation, headroom):
             within: float | None = 0.0
         else:
-            within = told_within(reservation, headroom, now - self._heard.get(name, -math.inf))
-        if within is not None:
-            self._limits[name], self._heard[name] = dict(headroom.limit), now
+            within = levels_told_within(reservation, headroom, now - self._heard.get(name, -math.inf))
+        if within is not None and headroom.limit:
+            self._limits[name] = dict(headroom.limit)
+        if within is not None and headroom.remaining:
+            self._heard[name] = now
         return within
 
     def heard(self, pool: Pool, seconds_ago: float) -> None:
@@ -44,7 +46,7 @@ class HeadersSeen:
         return replace(pool.limits, **said)
 
 
-def told_within(reservation: Reservation, headroom: Headroom, heard_ago: float) -> float | None:
+def levels_told_within(reservation: Reservation, headroom: Headroom, heard_ago: float) -> float | None:
     """In so many seconds the gate has to be told of what is left, having heard so long ago of it; None: not at all.
 
     What is not less than the gate thinks changes nothing but how sure it is.
@@ -61,7 +63,7 @@ def _is_less(name: str, reservation: Reservation, headroom: Headroom) -> bool:
         return True
     least = float(reservation.leaves[name])
     if name == "output":
-        least -= _MATTERS * headroom.limit[name]
+        least -= _MATTERS * headroom.limit.get(name, 0)
     if name == "input" and headroom.input_tokens is not None:
         least -= headroom.input_tokens - reservation.input_tokens
     return headroom.remaining[name] < max(0, least)

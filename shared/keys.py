@@ -251,8 +251,9 @@ def gate_calls(pool: str) -> str:
 
 
 def gate_tags(pool: str) -> str:
-    """hash, class:tenant -> the place of its next call; lives a day after its last use."""
-    return f"sluice:gate:{{{pool}}}:tags"
+    """hash, class:tenant -> the place of its next call and of its last in line, two little-endian doubles; lives a day
+    after its last use."""
+    return f"sluice:gate:{{{pool}}}:starts"
 
 
 def gate_holders(pool: str) -> str:

@@ -17,6 +17,14 @@ class RedisAway(Exception):
     """For longer than a moment: the call is to pass by other means."""
 
 
+class CalledBack(Exception):
+    """What had been granted is not there after all. `place` is where the call stood in line."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self.place = place
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
     """The call may start in so many seconds. `leaves`: see Reservation."""
@@ -43,7 +51,7 @@ class Told:
             self._word.set_result(grant)
 
     def call_back(self) -> None:
-        """What was granted is not there: it is to enter again, unless it has started."""
+        """What was, or is about to be, granted is not there: it is to come again, unless it has started."""
         self._called_back.set()
 
     async def may_start(self, wait: float) -> bool:

@@ -14,7 +14,8 @@ local FIRST_BURST, LEAST_BURST, BURST = 1 / 60, 0.005, 0.1  -- of a minute's wor
 local UNSHOWN = BURST / 3600000  -- how fast, per ms, larger bursts are believed in where no headers show how large
 local NEARLY_ALL = 0.8           -- of a bucket
 local QUIET_MS = 300             -- so long nobody may have started when a call needs nearly all of a bucket
-local MOMENT_MS = 100            -- within which calls may overtake each other on their way
+local HORIZON_MS = 120           -- so far ahead calls are granted
+local MOMENT_MS = HORIZON_MS + 30  -- within which calls may overtake each other: before their start and on their way
 -- Of a bucket nobody gets so much: it pays for lag and for wrong estimates, of which those of output are worst. Of input
 -- it is also what somebody else with the same key may take of the refill before the gate hears of it.
 local MARGIN = {requests = 0, input = 0.05, output = 0.4}

@@ -6,7 +6,8 @@
 -- ARGV asking worker call said limits
 --   asking   the call's id
 --   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before, not
---            for a new one, again: whether it stood there because the provider refused or failed it}
+--            for a new one, again: whether it stood there because the provider refused or failed it, paid:
+--            whether it has come for that before}
 --   limits   JSON {requests, input, output: per minute; in_flight}: what the settings say; what was learned goes before
 --   said     see gate_news
 -- RETURNS {see gate_granting,
@@ -55,6 +56,7 @@ end
 -- During an outage the breaker alone says who calls.
 local function may_try_again()
   if wanted.again and (saved.breaker or 'closed') ~= 'closed' then return true end
+  if wanted.paid then return true end
   local calls_made = get('calls_made', RETRIES)
   if wanted.again and calls_made < RETRY then return false end
   saved.calls_made = wanted.again and calls_made - RETRY or math.min(RETRIES, calls_made + 1)

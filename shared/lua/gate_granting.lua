@@ -6,11 +6,10 @@
 -- RETURNS nothing: it defines granted; grants, a table of functions; and open_granting. Functions that let calls pass
 --   answer {next ms, leads, recoveries, heard ms, crowded}: ms until somebody is to come again or -1, whether that is
 --   this worker (1 or 0), how often the breaker has closed again, how long ago an answer's headers told of the buckets,
---   and what calls wait for, since as many are in flight as may be: for others to end (1), or just for others to be
---   answered, since the provider has just come back (2), else 0
+--   and what has to happen before one more may pass, since as many are in flight as may be: that one ends (1), or, as
+--   the provider has just come back, just that one is being answered (2), else 0
 
 local grants = {}
-local HORIZON_MS = 120
 local COME_AGAIN = -1        -- in place of ms to wait
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local SIGN_EVERY_MS = 1000
@@ -47,7 +46,7 @@ function grants.sign_of_life()
   if last and now - last < SIGN_EVERY_MS then return end
   at_hand.living[worker] = now
   redis.call('ZADD', holders, now, worker)
-  if not last then redis.call('PEXPIRE', holders, DAY_MS) end
+  for _, key in ipairs({holders, calls}) do redis.call('PEXPIRE', key, DAY_MS) end
 end
 
 -- From now on the call is in flight.
@@ -111,8 +110,10 @@ end
 
 -- Tells its worker that the call may start in `wait` ms.
 local function say(id, call, wait)
-  local told = {id, math.ceil(wait), table.concat(call.leaves, ' '), string.match(state, '{(.*)}')}
-  redis.call('PUBLISH', GRANTS .. call.worker, table.concat(told, ' '))
+  local requests, input, output = unpack(call.leaves)
+  local pool = string.match(state, '{(.*)}')
+  local told = string.format('%s %.0f %.0f %.0f %.0f %s', id, math.ceil(wait), requests, input, output, pool)
+  redis.call('PUBLISH', GRANTS .. call.worker, told)
 end
 
 -- What was granted ahead is not there after all: calls that have not started yet are to come again.
@@ -121,8 +122,9 @@ function grants.call_back()
   local all = redis.call('HGETALL', calls)
   for i = 1, #all, 2 do
     local call = cmsgpack.unpack(all[i + 1])
-    if call.starts > now then say(all[i], call, COME_AGAIN) end
+    if call.starts > now and call.leaves then say(all[i], call, COME_AGAIN) end
   end
+  saved.last_start = now
 end
 
 -- The call may start in `wait` ms.
@@ -192,7 +194,7 @@ function grants.conclude(worker, asking)
   grants.balance()
   local next_ms = grants.grant_all(asking)
   local leads = grants.lead(worker, next_ms)
-  local crowded = next_ms >= 0 and grants.in_flight() >= breaker.window() and (breaker.starts_slowly() and 2 or 1) or 0
+  local crowded = grants.in_flight() >= breaker.window() and (breaker.starts_slowly() and 2 or 1) or 0
   grants.renew()
   close_pool()
   return {math.ceil(next_ms), leads, get('recoveries', 0), now - get('heard_at', 0), crowded}

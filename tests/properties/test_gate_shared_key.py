@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from shared.gate_news import begun
-from shared.headers_seen import told_within
+from shared.headers_seen import levels_told_within
 from shared.pool import Headroom, Limits, Pool, Reservation
 from tests.properties.gate_fleet import Fleet, Load
 from tests.properties.provider_model import Bucket, Provider
@@ -54,18 +54,15 @@ class LateHeaders(Fleet):
             await self.gates.worker().commands.tell(self.pool, begun(call_id, headroom))
 
     async def _hear(self, call_id: str, headroom: Headroom) -> None:
-        within = told_within(await self._granted(call_id), headroom, self.gates.now - self.told_last)
+        within = levels_told_within(await self._granted(call_id), headroom, self.gates.now - self.told_last)
         if within is not None:
             self.told_last = self.gates.now
             at = self.gates.now + self.random.uniform(0, within)
             self.on_their_way.append((at, call_id, headroom))
 
     async def _granted(self, call_id: str) -> Reservation:
-        """A call that asks again is told the same."""
-        entry = self.entries[call_id]
-        again = await self.gates.enter(self.pool, entry.reservation.call, worker=entry.worker, call_id=call_id)
-        assert again.granted
-        return again.reservation
+        leaves = await self.gates.leaves(self.pool, call_id)
+        return replace(self.entries[call_id].reservation, leaves=leaves)
 
     def _in_thousands(self) -> Headroom:
         """As the provider says what is left of large limits."""

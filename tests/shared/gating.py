@@ -1,6 +1,7 @@
 """A gate whose time passes when a test says so: the scripts' clock is a key, everything else is as it runs."""
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -90,6 +91,12 @@ class Gates:
         call_id = call_id or f"call_{next(_ids)}"
         heed, answer = await self.worker(worker).commands.enter(call_id, where, wanted, wanted.place)
         return Entry(call_id, where, wanted, worker, heed, answer)
+
+    async def leaves(self, where: Pool, call_id: str) -> dict[str, int]:
+        """What should be left when this call has got to the provider, as its worker was told with its grant."""
+        record = "return cjson.encode(cmsgpack.unpack(redis.call('HGET', KEYS[1], ARGV[1])).leaves)"
+        left = json.loads(await self.redis.eval(record, 1, keys.gate_calls(where.name), call_id))
+        return dict(zip(("requests", "input", "output"), map(int, left), strict=True))
 
     async def leave(self, entry: "Entry", spent: Spent) -> None:
         await self.worker(entry.worker).commands.tell(entry.reservation.pool, ended(entry.reservation, spent, 0.5))

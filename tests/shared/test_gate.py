@@ -58,6 +58,16 @@ async def test_who_waits_is_told_as_soon_as_there_is_room(redis: Redis) -> None:
         await gate.settle(await second, OK)
 
 
+async def test_the_end_of_the_last_call_that_may_be_in_flight_is_told_at_once(redis: Redis) -> None:
+    """Though nobody waited yet when this worker last heard from the gate."""
+    told: list[float] = []
+    async with hearing(redis, Gate(redis, "me")) as gate:
+        gate._news.tell = lambda pool, item, within: told.append(within)  # type: ignore[method-assign]
+        gate.answered(passed := await reserve(gate), Used(1, 90, 50))
+        await gate.settle(passed, OK)
+    assert told == [0.0]
+
+
 async def test_a_grant_whose_message_got_lost_is_found(redis: Redis) -> None:
     gate, other = Gate(redis, "deaf"), Gate(redis, "other")
     first = await reserve(other)
@@ -221,9 +231,8 @@ async def test_after_an_outage_the_beginning_of_an_answer_is_told_at_once(redis:
         gate.observe(canary, Headroom())
         following = [await gate.reserve(where, CALL) for _ in range(7)]
         one_more = asyncio.create_task(gate.reserve(where, CALL))
-        await waits(redis)
-        for _ in range(2):
-            gate.observe(following[-1], Headroom())
+        await until(lambda: gate._crowded["sonnet"] == 2)
+        gate.observe(following[-1], Headroom())
         await one_more
         for each in (canary, *following, await one_more):
             await gate.settle(each, OK)

@@ -468,3 +468,29 @@ async def test_while_nobody_may_call_the_breaker_alone_says_who_tries(gates: Gat
     again = [await gates.enter(where, call(place="0")) for _ in range(30)]
 
     assert not any(entry.spent for entry in again)
+
+
+async def test_who_comes_back_to_the_head_of_the_line_is_next(gates: Gates) -> None:
+    where = pool(in_flight=1)
+    await full(gates, where)
+    refused = await gates.enter(where, call("a"))
+    await gates.leave(refused, Spent(used=Used()))
+    first = await gates.enter(where, call("a"))
+    await gates.enter(where, call("a"))
+    again = await gates.enter(where, call("a", place=refused.reservation.place))
+    assert not again.granted
+    await gates.ends(first)
+    assert await gates.in_flight(where) == {again.id}
+
+
+@pytest.mark.parametrize("name", ["calls", "holders"])
+async def test_a_key_that_was_evicted_comes_back_with_a_lifetime(gates: Gates, name: str) -> None:
+    where = pool()
+    await full(gates, where)
+    await gates.enter(where, call())
+    await gates.redis.delete(keys.gate(where.name)[name])
+    await gates.later(1.1)
+    entry = await gates.enter(where, call())
+    assert await gates.redis.pttl(keys.gate(where.name)[name]) > 0
+    assert (await gates.look(where))["in_flight"] == len(await gates.in_flight(where))
+    await gates.ends(entry)

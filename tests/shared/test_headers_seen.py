@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from shared.headers_seen import AS_EXPECTED_SECONDS, LESS_SECONDS, TOLD_WITHIN_SECONDS, told_within
+from shared.headers_seen import AS_EXPECTED_SECONDS, LESS_SECONDS, TOLD_WITHIN_SECONDS, levels_told_within
 from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation
 
 POOL = Pool("sonnet", Limits(600, 600_000, 600_000, 10))
@@ -20,7 +20,7 @@ def within(
     call = Call(Asker("assistant"), characters=300, max_output_tokens=100)
     assert isinstance(leaves, dict)
     reservation = Reservation("call_1", POOL, call, 90, 50, "", leaves=leaves)
-    return told_within(reservation, Headroom(LIMIT, remaining, counted), heard_ago)
+    return levels_told_within(reservation, Headroom(LIMIT, remaining, counted), heard_ago)
 
 
 @pytest.mark.parametrize(
