@@ -22,7 +22,7 @@ from tests.waiting import until
 SLOTS = 8
 TURNS = 2
 OUTAGE_SECONDS = 12
-LEAST_PAUSE_SECONDS = 0.75 * 0.2
+LEAST_PAUSE_SECONDS = 0.75 * 0.1
 """Of the breaker, see `gate_breaker.lua`."""
 PATIENCE = {"SLUICE_WORKER__PARK_AFTER_SECONDS": "1", "SLUICE_WORKER__MAX_IN_FLIGHT": str(SLOTS)}
 """Half a minute of patience would be longer than the whole outage."""
