@@ -30,9 +30,11 @@ class HeadersSeen:
             within: float | None = 0.0
         else:
             within = levels_told_within(reservation, headroom, now - self._heard.get(name, -math.inf))
-        if within is not None and headroom.limit:
+        if within is None:
+            return None
+        if headroom.limit:
             self._limits[name] = dict(headroom.limit)
-        if within is not None and headroom.remaining:
+        if headroom.remaining:
             self._heard[name] = now
         return within
 
@@ -52,9 +54,11 @@ def levels_told_within(reservation: Reservation, headroom: Headroom, heard_ago: 
     What is not less than the gate thinks changes nothing but how sure it is.
     """
     scarce = headroom.scarce
-    if scarce and heard_ago >= LESS_SECONDS and any(_is_less(name, reservation, headroom) for name in scarce):
+    if not scarce or heard_ago < LESS_SECONDS:
+        return None
+    if any(_is_less(name, reservation, headroom) for name in scarce):
         return 0.0
-    return TOLD_WITHIN_SECONDS if scarce and heard_ago >= AS_EXPECTED_SECONDS else None
+    return TOLD_WITHIN_SECONDS if heard_ago >= AS_EXPECTED_SECONDS else None
 
 
 def _is_less(name: str, reservation: Reservation, headroom: Headroom) -> bool:

@@ -5,8 +5,8 @@
 -- KEYS state high standard low waiting tenants calls tags estimates holders
 -- ARGV asking worker call said limits
 --   asking   the call's id
---   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before, not
---            for a new one, again: whether it stood there because the provider refused or failed it, paid:
+--   call     JSON {tenant, weight, class: 1 to 3, agent, turn, characters, max_output, place: where it stood before,
+--            absent for a new one, again: whether it stood there because the provider refused or failed it, paid:
 --            whether it has come for that before}
 --   limits   JSON {requests, input, output: per minute; in_flight}: what the settings say; what was learned goes before
 --   said     see gate_news
@@ -23,7 +23,8 @@ local RETRY, RETRIES = 10, 100  -- calls that pay for one, and that count at mos
 
 local wanted = cjson.decode(call)
 
-local function answer(what, ms, entry)
+-- `ms` is told to those that were not granted.
+local function answer(what, entry, ms)
   local concluded = grants.conclude(worker, asking)
   local closed = (saved.breaker or 'closed') == 'closed'
   if granted[asking] then what, entry = 'granted', granted[asking] end
@@ -55,8 +56,7 @@ end
 
 -- During an outage the breaker alone says who calls.
 local function may_try_again()
-  if wanted.again and (saved.breaker or 'closed') ~= 'closed' then return true end
-  if wanted.paid then return true end
+  if wanted.paid or wanted.again and (saved.breaker or 'closed') ~= 'closed' then return true end
   local calls_made = get('calls_made', RETRIES)
   if wanted.again and calls_made < RETRY then return false end
   saved.calls_made = wanted.again and calls_made - RETRY or math.min(RETRIES, calls_made + 1)
@@ -68,11 +68,11 @@ grants.sign_of_life()
 news.take(said)
 local passed, waits = redis.call('HGET', calls, asking), not line.nobody_waits() and redis.call('HGET', waiting, asking)
 if passed then
-  return answer('granted', 0, cmsgpack.unpack(passed))
+  return answer('granted', cmsgpack.unpack(passed))
 end
 if waits then
   waits = cmsgpack.unpack(waits)
-  return answer('waiting', line.expected(waits.class, waits.place, waits.cost), waits)
+  return answer('waiting', waits, line.expected(waits.class, waits.place, waits.cost))
 end
 
 local entry = entry_of()
@@ -88,8 +88,8 @@ if line.nobody_waits() then
   if soon then
     line.wake_up(entry.class)
     grants.admit(asking, entry, wait)
-    return answer('granted', 0, entry)
+    return answer('granted', entry)
   end
 end
 line.join(asking, entry)
-return answer('waiting', line.expected(entry.class, entry.place, entry.cost), entry)
+return answer('waiting', entry, line.expected(entry.class, entry.place, entry.cost))

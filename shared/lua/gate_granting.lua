@@ -11,6 +11,7 @@
 
 local grants = {}
 local COME_AGAIN = -1        -- in place of ms to wait
+local ENDS_AWAITED, ANSWERS_AWAITED = 1, 2
 local SILENT_MS = 10000      -- after which a worker is dead: its calls in flight free their places, its waiting ones go
 local SIGN_EVERY_MS = 1000
 local BURY_EVERY_MS = 1000
@@ -194,7 +195,10 @@ function grants.conclude(worker, asking)
   grants.balance()
   local next_ms = grants.grant_all(asking)
   local leads = grants.lead(worker, next_ms)
-  local crowded = grants.in_flight() >= breaker.window() and (breaker.starts_slowly() and 2 or 1) or 0
+  local crowded = 0
+  if grants.in_flight() >= breaker.window() then
+    crowded = breaker.starts_slowly() and ANSWERS_AWAITED or ENDS_AWAITED
+  end
   grants.renew()
   close_pool()
   return {math.ceil(next_ms), leads, get('recoveries', 0), now - get('heard_at', 0), crowded}

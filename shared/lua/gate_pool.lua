@@ -51,7 +51,9 @@ local function open_pool()
     now = saved.at
   end
   idle_ms = now - get('at', now)
-  if not at_hand or now - at_hand.since > AT_HAND_MS then at_hand = {living = {}, heads = {}, estimates = {}, since = now} end
+  if not at_hand or now - at_hand.since > AT_HAND_MS then
+    at_hand = {living = {}, heads = {}, estimates = {}, since = now}
+  end
 end
 
 local function close_pool()

@@ -12,6 +12,7 @@ from shared.gate_inspector import GateInspector
 from shared.gate_news import begun, ended
 from shared.job import Priority
 from shared.pool import Asker, Call, Headroom, Limits, Pool, Reservation, Spent, Used
+from shared.told import Grant
 
 _CLOCK = "test:clock"
 _ASKED = "redis.call('TIME')"
@@ -95,8 +96,8 @@ class Gates:
     async def leaves(self, where: Pool, call_id: str) -> dict[str, int]:
         """What should be left when this call has got to the provider, as its worker was told with its grant."""
         record = "return cjson.encode(cmsgpack.unpack(redis.call('HGET', KEYS[1], ARGV[1])).leaves)"
-        left = json.loads(await self.redis.eval(record, 1, keys.gate_calls(where.name), call_id))
-        return dict(zip(("requests", "input", "output"), map(int, left), strict=True))
+        requests, input, output = json.loads(await self.redis.eval(record, 1, keys.gate_calls(where.name), call_id))
+        return dict(Grant.said(0, map(int, (requests, input, output))).leaves)
 
     async def leave(self, entry: "Entry", spent: Spent) -> None:
         await self.worker(entry.worker).commands.tell(entry.reservation.pool, ended(entry.reservation, spent, 0.5))
@@ -139,7 +140,7 @@ class Entry:
             output_tokens,
             place,
             awaited=what in ("shut", "tries"),
-            leaves=dict(zip(("requests", "input", "output"), leaves, strict=False)),
+            leaves=Grant.said(wait_ms, leaves).leaves,
         )
 
 

@@ -158,11 +158,7 @@ def ahead(redis: Redis) -> Ahead:
 
 async def granted(gate: Gate, redis: Any) -> str:
     """The id of the call in flight."""
-
-    async def flies() -> bool:
-        return bool(gate._in_flight.get("sonnet"))
-
-    await until(flies)
+    await until(lambda: bool(gate._in_flight.get("sonnet")))
     (call_id,) = await redis.hkeys(keys.gate_calls("sonnet"))
     return str(call_id)
 
