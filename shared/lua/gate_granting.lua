@@ -20,6 +20,7 @@ local MOST_LOOKED_THROUGH = 2000  -- calls in line: some milliseconds
 local MOST_AT_ONCE = 64
 local LOOK_AGAIN_MS = 500
 local LEADS_MS = 1500
+local MUCH_SOONER_MS = 50
 local RENEW_EVERY_MS = 3600000
 
 local granted                -- by id, the calls granted here
@@ -163,14 +164,17 @@ function grants.grant_all(asking)
   return 1
 end
 
--- Whether this worker is the one to come again in `next_ms`: 1 or 0.
+-- Whether this worker is the one to come again in `next_ms`: 1 or 0. It is not while another one leads, unless that one
+-- comes much too late by what is known now: it was told to look after a while, and then the provider failed, say.
 function grants.lead(worker, next_ms)
   if next_ms < 0 then
     if saved.leader ~= '' then saved.leader = '' end
     return 0
   end
-  if (saved.leader or '') ~= '' and saved.leader ~= worker and now < get('leads_until', 0) then return 0 end
+  local other = (saved.leader or '') ~= '' and saved.leader ~= worker and now < get('leads_until', 0)
+  if other and now + next_ms > get('leader_comes_at', 0) - MUCH_SOONER_MS then return 0 end
   saved.leader = worker
+  saved.leader_comes_at = now + next_ms
   saved.leads_until = now + LEADS_MS
   return 1
 end

@@ -2,18 +2,18 @@
 
 import pytest
 
-from shared.gate_news import begun
+from shared.gate_news import begun, ended
 from shared.pool import Headroom, Pool, Spent, Used
 from tests.shared.gating import Entry, Gates, call, pool
 
 DOWN = Spent("down", Used())
 
 
-async def opened(gates: Gates, where: Pool) -> Entry:
+async def opened(gates: Gates, where: Pool, worker: str = "w1") -> Entry:
     """The breaker has opened, and this call is the one that tries, by now."""
     for _ in range(5):
         await gates.leave(await gates.enter(where, call()), DOWN)
-    canary = await gates.enter(where, call())
+    canary = await gates.enter(where, call(), worker=worker)
     await gates.later(2, where)
     assert canary.id in await gates.in_flight(where)
     return canary
@@ -83,3 +83,17 @@ async def test_an_end_that_is_told_several_times_is_one_success(gates: Gates) ->
         await gates.ends(entry)
 
     assert (await gates.look(where))["window"] == before + 1
+
+
+async def test_whoever_fails_comes_again_in_place_of_a_leader_that_would_come_too_late(gates: Gates) -> None:
+    """The leader looks after half a second, as long as one tries: nobody would try when it is time."""
+    where = pool()
+    await gates.fill(where)
+    canary = await opened(gates, where, worker="w2")
+    assert (await gates.enter(where, call(), worker="w1")).leads
+    assert not (await gates.enter(where, call(), worker="w3")).leads
+
+    next_ms, leads, *_ = await gates.worker("w2").commands.tell(where, ended(canary.reservation, DOWN, 0.5))
+
+    assert leads
+    assert next_ms < 200
