@@ -135,11 +135,10 @@ class Gate:
                 left = until - clock.monotonic()
                 grant = await told.heard(left, leaving, expected=ms / 1000, outage=what == "shut")
             else:
-                grant = Grant.said(ms, leaves)
+                grant = Grant.said(ms, what == "tries", leaves)
             if grant is None:  # the gate has forgotten it, or it asks once more before it gives up
                 continue
-            awaited = what in ("shut", "tries")
-            granted = Reservation(call_id, pool, call, input_tokens, output_tokens, place, awaited, grant.leaves)
+            granted = Reservation(call_id, pool, call, input_tokens, output_tokens, place, grant.tries, grant.leaves)
             self._in_flight[pool.name][call_id] = granted
             self._fallback.learn(granted)
             if await told.may_start(grant.wait):
@@ -151,13 +150,13 @@ class Gate:
         """To be called when an answer begins: what its headers say is news only then."""
         if self._fallback.has(reservation.id):  # the books do not know what else has passed meanwhile
             return
-        awaited = reservation.awaited or self._crowded.get(reservation.pool.name) == _ANSWERS_AWAITED
+        awaited = reservation.tries or self._crowded.get(reservation.pool.name) == _ANSWERS_AWAITED
         if (within := self._headers.told_within(reservation, headroom, awaited=awaited)) is not None:
             self._news.tell(reservation.pool, begun(reservation.id, headroom), within)
 
     def answered(self, reservation: Reservation, used: Used) -> None:
         """Ends a call that went well, as `settle` does, but the gate learns of it a moment later."""
-        hurry = reservation.awaited or self._crowded.get(reservation.pool.name)
+        hurry = reservation.tries or self._crowded.get(reservation.pool.name)
         self._end_soon(reservation, Spent("ok", used), 0.0 if hurry else _ENDED_WITHIN_SECONDS)
 
     async def settle(self, reservation: Reservation, spent: Spent) -> None:
@@ -197,13 +196,13 @@ class Gate:
 
     def hear(self, text: str) -> None:
         """A grant, from the channel, or that one is called back."""
-        call_id, wait_ms, *leaves, pool_name = text.split(" ", 5)
+        call_id, wait_ms, tries, *leaves, pool_name = text.split(" ", 6)
         told = self._waiting.get(pool_name, {}).get(call_id)
         if int(wait_ms) == COME_AGAIN_MS:
             if told:
                 told.call_back()
         elif told:
-            told.tell(Grant.said(int(wait_ms), map(int, leaves)))
+            told.tell(Grant.said(int(wait_ms), int(tries), map(int, leaves)))
         elif self._fallback.has(call_id):
             pass  # it has passed already, and is about to be entered into the books
         elif call_id not in self._in_flight.get(pool_name, ()) and pool_name in self._pools:
@@ -224,8 +223,8 @@ class Gate:
                 heed, granted, unknown, living = await self.commands.keep(pool, list(waiting), known, news)
             self._heed(pool, news, *heed)
             self._fallback.count(pool, living)
-            for call_id, wait_ms, *leaves in granted:
-                _let_know(waiting, call_id, Grant.said(wait_ms, leaves))
+            for call_id, wait_ms, tries, *leaves in granted:
+                _let_know(waiting, call_id, Grant.said(wait_ms, tries, leaves))
             for call_id in unknown:
                 _let_know(waiting, call_id, None)
 

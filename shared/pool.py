@@ -82,8 +82,9 @@ class Call:
 class Reservation:
     """A call that may start, and what is reserved for it in tokens. To be settled, whatever becomes of it.
 
-    `awaited`: the gate is shut, or was, and wants to hear as soon as the answer begins. `leaves` is what should be left
-    of the budget once the call has got to the provider, by dimension, as far as the gate can tell.
+    `tries`: it is the one call of the fleet that tries whether the provider is back, and all others wait for its answer
+    to begin. `leaves` is what should be left of the budget once the call has got to the provider, by dimension, as far
+    as the gate can tell.
     """
 
     id: str
@@ -92,7 +93,7 @@ class Reservation:
     input_tokens: int
     output_tokens: int
     place: str
-    awaited: bool = False
+    tries: bool = False
     leaves: Mapping[str, int] = field(default_factory=dict)
 
 

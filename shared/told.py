@@ -27,15 +27,16 @@ class CalledBack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The call may start in so many seconds. `leaves`: see Reservation."""
+    """The call may start in so many seconds. `tries` and `leaves`: see Reservation."""
 
     wait: float
+    tries: bool
     leaves: Mapping[str, int]
 
     @classmethod
-    def said(cls, wait_ms: int, leaves: Iterable[int]) -> "Grant":
+    def said(cls, wait_ms: int, tries: int, leaves: Iterable[int]) -> "Grant":
         """As the gate says it; what is left of requests, input and output may be omitted."""
-        return cls(wait_ms / 1000, dict(zip(("requests", "input", "output"), leaves, strict=False)))
+        return cls(wait_ms / 1000, bool(tries), dict(zip(("requests", "input", "output"), leaves, strict=False)))
 
 
 class Told:

@@ -29,7 +29,7 @@ local function answer(what, entry, ms)
   local closed = (saved.breaker or 'closed') == 'closed'
   if granted[asking] then what, entry = 'granted', granted[asking] end
   if what == 'granted' then ms = math.max(0, entry.starts - now) end
-  if what == 'granted' and not closed and saved.canary == asking then what = 'tries' end
+  if what == 'granted' and entry.tries then what = 'tries' end
   if what == 'waiting' and not closed then what, ms = 'shut', math.max(0, get('open_until', 0) - now) end
   local told = {what, math.ceil(ms), entry.input, entry.output, string.format('%.16g', entry.place)}
   if entry.leaves then told[6], told[7], told[8] = unpack(entry.leaves) end

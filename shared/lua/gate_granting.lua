@@ -21,6 +21,8 @@ local MOST_AT_ONCE = 64
 local LOOK_AGAIN_MS = 500
 local LEADS_MS = 1500
 local MUCH_SOONER_MS = 50
+local OFTEN_MS, LATELY = 50, 0.1  -- between two that come, on the mean of late
+local TIME_FOR_OTHERS_MS = 250
 local RENEW_EVERY_MS = 3600000
 
 local granted                -- by id, the calls granted here
@@ -114,7 +116,9 @@ end
 local function say(id, call, wait)
   local requests, input, output = unpack(call.leaves)
   local pool = string.match(state, '{(.*)}')
-  local told = string.format('%s %.0f %.0f %.0f %.0f %s', id, math.ceil(wait), requests, input, output, pool)
+  local told = string.format(
+    '%s %.0f %.0f %.0f %.0f %.0f %s', id, math.ceil(wait), call.tries or 0, requests, input, output, pool
+  )
   redis.call('PUBLISH', GRANTS .. call.worker, told)
 end
 
@@ -136,9 +140,9 @@ function grants.admit(id, call, wait)
   call.starts = now + wait
   call.leaves = meter.leaves(wait)
   saved.last_start = math.max(get('last_start', 0), call.starts)
+  if saved.breaker == 'half' then saved.canary, call.tries = id, 1 end
   grants.put(id, call)
   granted[id] = call
-  if saved.breaker == 'half' then saved.canary = id end
 end
 
 -- Ms until the call may start; whether that is soon enough to let it pass now.
@@ -179,6 +183,14 @@ function grants.lead(worker, next_ms)
   return 1
 end
 
+-- Where others come so often that one of them will surely let the next call pass, the leader gives them time to.
+function grants.unhurried(next_ms)
+  local gap = get('gap', LOOK_AGAIN_MS)
+  saved.gap = gap + LATELY * (math.min(idle_ms, LOOK_AGAIN_MS) - gap)
+  if next_ms < 0 or saved.gap > OFTEN_MS or (saved.breaker or 'closed') ~= 'closed' then return next_ms end
+  return next_ms + TIME_FOR_OTHERS_MS
+end
+
 function grants.renew()
   if now - get('renewed_at', 0) < RENEW_EVERY_MS then return end
   saved.renewed_at = now
@@ -197,7 +209,7 @@ end
 function grants.conclude(worker, asking)
   grants.bury_the_dead()
   grants.balance()
-  local next_ms = grants.grant_all(asking)
+  local next_ms = grants.unhurried(grants.grant_all(asking))
   local leads = grants.lead(worker, next_ms)
   local crowded = 0
   if grants.in_flight() >= breaker.window() then

@@ -8,7 +8,7 @@
 --   ids      JSON list: its calls that wait
 --   known    JSON object with all its calls, in flight or waiting, as names; '' when it has no doubts
 --   said     see gate_news
--- RETURNS {see gate_granting, {{id, ms to wait, requests, input, output: see gate_enter}, …} granted, {id, …} unknown,
+-- RETURNS {see gate_granting, {{id, ms to wait, 1 for the one that tries, else 0, requests, input, output: see gate_enter}, …} granted, {id, …} unknown,
 --         living workers}
 local SETTLED_MS = 5000  -- after which a call in flight must be known to its worker
 
@@ -30,7 +30,7 @@ for _, id in ipairs(cjson.decode(ids)) do
   local call = redis.call('HGET', calls, id)
   if call then
     call = cmsgpack.unpack(call)
-    passed[#passed + 1] = {id, math.ceil(math.max(0, call.starts - now)), unpack(call.leaves or {})}
+    passed[#passed + 1] = {id, math.ceil(math.max(0, call.starts - now)), call.tries or 0, unpack(call.leaves or {})}
   elseif redis.call('HEXISTS', waiting, id) == 0 then
     unknown[#unknown + 1] = id
   end

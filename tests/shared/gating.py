@@ -97,7 +97,7 @@ class Gates:
         """What should be left when this call has got to the provider, as its worker was told with its grant."""
         record = "return cjson.encode(cmsgpack.unpack(redis.call('HGET', KEYS[1], ARGV[1])).leaves)"
         requests, input, output = json.loads(await self.redis.eval(record, 1, keys.gate_calls(where.name), call_id))
-        return dict(Grant.said(0, map(int, (requests, input, output))).leaves)
+        return dict(Grant.said(0, 0, map(int, (requests, input, output))).leaves)
 
     async def leave(self, entry: "Entry", spent: Spent) -> None:
         await self.worker(entry.worker).commands.tell(entry.reservation.pool, ended(entry.reservation, spent, 0.5))
@@ -139,8 +139,8 @@ class Entry:
             input_tokens,
             output_tokens,
             place,
-            awaited=what in ("shut", "tries"),
-            leaves=Grant.said(wait_ms, leaves).leaves,
+            tries=what == "tries",
+            leaves=Grant.said(wait_ms, 0, leaves).leaves,
         )
 
 

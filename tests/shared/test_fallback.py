@@ -299,7 +299,7 @@ async def test_a_grant_that_comes_after_the_call_has_passed_gives_nothing_back(w
     (passed,) = await worker.kept_until(worker.wants())
     await worker.gate.settle(passed, OK)
 
-    worker.gate.hear(f"{passed.id} 0 1 1 1 sonnet")
+    worker.gate.hear(f"{passed.id} 0 0 1 1 1 sonnet")
 
     assert not worker.gate._tasks, "it would be said to have used nothing"
 

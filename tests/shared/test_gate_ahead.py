@@ -45,7 +45,7 @@ async def test_a_grant_by_message_says_it_too(gates: Gates) -> None:
         await ear.subscribe(keys.GRANTS + "w2")
         await ear.get_message(timeout=5)
         await gates.ends(first)
-        assert await heard(ear) == f"{second.id} 0 58 59820 599950 sonnet"
+        assert await heard(ear) == f"{second.id} 0 0 58 59820 599950 sonnet"
 
 
 async def test_a_refusal_calls_back_what_has_not_started(gates: Gates) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared import keys
 from shared.gate_news import begun, ended
 from shared.pool import Headroom, Pool, Spent, Used
 from tests.shared.gating import Entry, Gates, call, pool
@@ -97,3 +98,18 @@ async def test_whoever_fails_comes_again_in_place_of_a_leader_that_would_come_to
 
     assert leads
     assert next_ms < 200
+
+
+async def test_who_waits_and_is_the_one_that_tries_is_told_so(gates: Gates) -> None:
+    """Its worker tells at once that the answer begins: all others wait for that."""
+    where = pool()
+    await gates.fill(where)
+    async with gates.redis.pubsub(ignore_subscribe_messages=True) as ear:
+        await ear.subscribe(keys.GRANTS + "w2")
+        await ear.get_message(timeout=5)
+        canary = await opened(gates, where, worker="w2")
+        said = await ear.get_message(timeout=5)
+
+    assert said["data"].split(" ")[:3] == [canary.id, "0", "1"]
+    _, granted, *_ = await gates.worker("w2").commands.keep(where, [canary.id])
+    assert granted[0][:3] == [canary.id, 0, 1]
