@@ -9,7 +9,7 @@ _BUSY_LOAD = 0.7
 
 def head(run: Run) -> str:
     size = "A SMALL RUN, to show that everything works: its figures mean nothing.\n\n" if run.small else ""
-    busy = ", SO OTHERS WERE AT WORK and the figures are worth little" if run.load > _BUSY_LOAD else ""
+    busy = ", SO OTHERS WERE AT WORK, or had just been: see the spread" if run.load > _BUSY_LOAD else ""
     absent = "".join(f"\n- {name} could not be installed: {why}" for name, why in sorted(run.absent.items()))
     return (
         f"{size}{run.day}, on {run.machine}; load before it {run.load:.1f}{busy}. {run.repeats} interleaved "
