@@ -8,8 +8,8 @@
 --   ids      JSON list: its calls that wait
 --   known    JSON object with all its calls, in flight or waiting, as names; '' when it has no doubts
 --   said     see gate_news
--- RETURNS {see gate_granting, {{id, ms to wait, 1 for the one that tries, else 0, requests, input, output: see gate_enter}, …} granted, {id, …} unknown,
---         living workers}
+-- RETURNS {see gate_granting, {{id, ms to wait, 1 for the one that tries, else 0, requests, input, output}, …} granted,
+--         {id, …} unknown, living workers}; see gate_enter
 local SETTLED_MS = 5000  -- after which a call in flight must be known to its worker
 
 local function give_up_unknown(mine)
