@@ -105,7 +105,9 @@ local function output_need_of(call, bucket)
   local speed = get('speed', 0) + pace
   local outrun = saved.pace and math.max(0, 1 - bucket.rate / speed) or 1
   local own = math.min(outrun * call.output, bucket.capacity - bucket.margin)
-  return own + outrun * math.max(0, get('to_come', 0)), outrun > 0 and bucket.rate * pace / speed or bucket.rate
+  local to_come = math.max(0, get('to_come', 0))
+  -- Calls that have said all that was expected are about to end, or nobody hears them any more.
+  return own + outrun * to_come, outrun > 0 and to_come > 0 and bucket.rate * pace / speed or bucket.rate
 end
 
 -- How many ms until there is room for the call.
