@@ -274,7 +274,7 @@ async def test_a_cancelled_call_whose_command_comes_late_and_is_granted_at_once_
 
 
 async def test_a_grant_of_a_call_that_has_gone_is_nobodys(redis: Redis) -> None:
-    Gate(redis, "me").hear("call_1 12 1 1 1 another pool")
+    Gate(redis, "me").hear("call_1 12 0 1 1 1 another pool")
 
 
 async def test_a_call_that_ends_while_redis_is_away_gives_its_place_back_after() -> None:

@@ -167,7 +167,7 @@ async def test_a_call_that_is_called_back_enters_again_at_its_place(ahead: Ahead
     async with asyncio.timeout(30):
         reserving = asyncio.create_task(ahead.reserve(POOL, CALL))
         call_id = await granted(ahead, redis)
-        ahead.hear(f"{call_id} -1 0 0 0 sonnet")
+        ahead.hear(f"{call_id} -1 0 0 0 0 sonnet")
         passed = await reserving
 
     assert passed.id != call_id
@@ -184,11 +184,11 @@ async def test_it_is_called_back_once_however_often_that_is_said(ahead: Ahead, r
         reserving = asyncio.create_task(ahead.reserve(POOL, CALL))
         call_id = await granted(ahead, redis)
         for _ in range(3):
-            ahead.hear(f"{call_id} -1 0 0 0 sonnet")
+            ahead.hear(f"{call_id} -1 0 0 0 0 sonnet")
         passed = await reserving
     assert len(ahead.entered) == 2
-    ahead.hear(f"{call_id} -1 0 0 0 sonnet")  # it has started
-    ahead.hear("call_unknown -1 0 0 0 sonnet")
+    ahead.hear(f"{call_id} -1 0 0 0 0 sonnet")  # it has started
+    ahead.hear("call_unknown -1 0 0 0 0 sonnet")
     await ahead.settle(passed, Spent("ok", Used(1, 90, 50)))
     assert not await redis.hlen(keys.gate_calls("sonnet"))
 
@@ -210,8 +210,8 @@ async def test_a_grant_and_its_call_back_may_be_heard_in_one_go(redis: Redis) ->
         await until(lambda: bool(gate._waiting.get("sonnet")) and gate._crowded.get("sonnet") == 1)
         await other.settle(first, Spent("ok", Used(1, 90, 50)))
         (call_id,) = await redis.hkeys(keys.gate_calls("sonnet"))
-        gate.hear(f"{call_id} 100 1 1 1 sonnet")
-        gate.hear(f"{call_id} -1 1 1 1 sonnet")
+        gate.hear(f"{call_id} 100 0 1 1 1 sonnet")
+        gate.hear(f"{call_id} -1 0 1 1 1 sonnet")
         passed = await waiting
     assert passed.id != call_id
     assert await redis.hkeys(keys.gate_calls("sonnet")) == [passed.id]
@@ -237,7 +237,7 @@ async def test_the_end_of_what_was_called_back_may_come_late(ahead: Ahead, redis
         reserving = asyncio.create_task(ahead.reserve(POOL, CALL))
         call_id = await granted(ahead, redis)
         ahead.commands.tell, ahead.commands.enter = slow, lost_first  # type: ignore[method-assign]
-        ahead.hear(f"{call_id} -1 0 0 0 sonnet")
+        ahead.hear(f"{call_id} -1 0 0 0 0 sonnet")
         await told.wait()
         passed = await reserving
         go.set()
